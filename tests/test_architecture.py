@@ -158,12 +158,12 @@ def _inside(top: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("path", _inside("gateway"), ids=_identified)
-def test_a_folder_of_the_core_knows_only_what_it_stands_on(path: Path) -> None:
+def test_a_folder_of_the_core_imports_only_the_folders_below_it(path: Path) -> None:
     assert _folders(path, "gateway") <= set(CORE_IMPORTS[_folder(path)])
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_knows_no_other_step(step: str) -> None:
+def test_a_step_imports_no_other_step(step: str) -> None:
     for path in _sources(f"gateway/{step}"):
         assert not _folders(path, "gateway").intersection(STEPS), path
 
@@ -180,11 +180,11 @@ def test_the_ports_of_a_step_stand_in_one_file(step: str) -> None:
 
 
 @pytest.mark.parametrize("path", _inside("adapters"), ids=_identified)
-def test_adapters_of_one_role_do_not_know_those_of_another(path: Path) -> None:
+def test_adapters_of_one_role_do_not_import_those_of_another(path: Path) -> None:
     assert _folders(path, "adapters") <= set(ADAPTER_IMPORTS[_folder(path)])
 
 
-def test_the_sandbox_is_known_to_its_factory_alone() -> None:
+def test_only_its_factory_imports_the_sandbox() -> None:
     users = {
         (_name(path), name)
         for path in ALL
@@ -241,7 +241,7 @@ def test_imports_of_the_core_make_no_circle() -> None:
     TopologicalSorter(graph).prepare()
 
 
-def test_adapters_do_not_know_the_command() -> None:
+def test_adapters_do_not_import_the_command() -> None:
     for path in _sources("adapters"):
         assert not _modules(path, {"cli", "tests", "docs", "bench"}), path
 
@@ -291,7 +291,7 @@ def _strings(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def test_no_family_is_known_to_the_core_by_name() -> None:
+def test_the_core_names_no_family() -> None:
     # What the core itself writes is a family for the others' sake.
     types = [each for each in Families.load(files("schemas")).types if each.family != "gateway"]
     # "Root" is what a client of cn-dec calls its failure document, and a word of its own.

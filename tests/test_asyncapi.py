@@ -20,7 +20,7 @@ def document() -> dict[str, Any]:
     return read
 
 
-def test_it_is_valid_by_the_schema_of_asyncapi(document: dict[str, Any]) -> None:
+def test_the_document_is_valid_by_the_schema_of_asyncapi(document: dict[str, Any]) -> None:
     schema = json.loads(SCHEMA.read_text("utf-8"))
     found = [
         f"{error.json_path}: {error.message[:200]}" for error in Draft7Validator(schema).iter_errors(document)
@@ -34,7 +34,7 @@ def test_the_schema_would_find_a_fault(document: dict[str, Any]) -> None:
     assert not Draft7Validator(schema).is_valid(wrong)
 
 
-def test_it_is_as_the_code_says_now(document: dict[str, Any]) -> None:
+def test_the_asyncapi_document_agrees_with_the_code(document: dict[str, Any]) -> None:
     assert json.loads(asyncapi.text()) == document, "run: python -m docs.generate"
     assert ROOT / "docs" / "asyncapi.json" in generate.WHOLE
 
@@ -50,7 +50,7 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(each)
 
 
-def test_its_references_lead_somewhere_and_every_message_is_used(document: dict[str, Any]) -> None:
+def test_references_in_the_document_resolve_and_every_message_is_used(document: dict[str, Any]) -> None:
     references = set(_references(document))
     for each in references:
         node: Any = document

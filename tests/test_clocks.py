@@ -73,14 +73,14 @@ def test_a_test_that_does_so_would_be_seen(source: str) -> None:
     assert list(_meetings(ast.parse(source))) != []
 
 
-def test_a_command_at_a_desk_is_told_the_desks_time(tmp_path: Path) -> None:
+def test_the_clock_of_a_harness_is_used_while_the_harness_is_open(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         told = utc_now()
         assert LATER < told < utc_now() < harness.start + timedelta(hours=2)
     assert utc_now() > told
 
 
-def test_a_clock_that_was_handed_in_is_told_until_its_context_ends() -> None:
+def test_a_clock_that_was_passed_in_is_used_until_its_context_ends() -> None:
     now = datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC)
     with telling(lambda: now):
         assert utc_now() == now

@@ -49,7 +49,7 @@ def test_every_generated_part_stands_in_a_document() -> None:
     assert sorted(placed) == sorted(generate.PARTS)
 
 
-def test_a_stale_part_is_found_and_written_anew() -> None:
+def test_a_stale_part_is_found_and_written_again() -> None:
     text = "before\n<!-- generated: states -->\nold\n<!-- end of states -->\nafter\n"
     fresh = generate.written(text)
     assert "old" not in fresh
@@ -128,7 +128,7 @@ def test_the_readme_explains_every_state() -> None:
     assert re.findall(r"^\| (\w+) \| [\w ]+", readme, re.MULTILINE)[1:] == [state.value for state in State]
 
 
-def test_what_every_kind_of_a_section_has_is_told_once_before_the_kinds() -> None:
+def test_keys_that_every_kind_of_a_section_has_are_described_once_before_the_kinds() -> None:
     rows = generate.PARTS["settings"]().splitlines()
     keys = [row.split("`")[1] for row in rows if row.startswith("| `backend.")]
     kind = next(place for place, key in enumerate(keys) if ".kind = " in key)

@@ -146,14 +146,14 @@ def _lost(kind: str, name: str, recorded: list[str], now: Words) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", json.loads(RECORD.read_text()))
-def test_no_word_that_is_stored_or_sent_is_lost(kind: str) -> None:
+def test_no_stored_or_sent_word_is_lost(kind: str) -> None:
     recorded: Words = json.loads(RECORD.read_text())[kind]
     now = words()[kind]
     lost = {name: sorted(_lost(kind, name, before, now)) for name, before in recorded.items()}
     assert not {name: gone for name, gone in lost.items() if gone}
 
 
-def test_a_lost_word_is_noticed() -> None:
+def test_a_stored_word_that_is_lost_is_noticed() -> None:
     assert _lost("enumerations", "State", ["held", "kept"], {"State": ["held"]}) == {"kept"}
     assert _lost("enumerations", "State", ["held"], {"MessageState": ["held", "kept"]}) == set()
     assert _lost("commands", "gateway demo", ["--lang"], {"gateway": ["--lang"]}) == {"--lang"}

@@ -114,7 +114,7 @@ def test_an_envelope_of_dxp_is_put_around_submissions_and_taken_from_answers(
     assert (heard_again.key, heard_again.body) == (one.key, zipped.getvalue())
 
 
-def test_where_no_queue_is_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_without_a_queue_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: Path) -> None:
     settings = backend_settings(rabbit, tmp_path, rabbit.vhost())
 
     async def scene() -> tuple[Outcome, str]:
@@ -125,7 +125,7 @@ def test_where_no_queue_is_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: 
     assert asyncio.run(scene()) == (Outcome.LATER, "there is no queue customs.in")
 
 
-def test_who_is_not_let_in_is_denied_until_an_operator_mends_it(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_a_refused_log_in_is_denied_until_an_operator_repairs_it(rabbit: Rabbit, tmp_path: Path) -> None:
     vhost = rabbit.vhost()
     right = backend_settings(rabbit, tmp_path, vhost)
     (tmp_path / "wrong").write_text("guess")
@@ -142,7 +142,7 @@ def test_who_is_not_let_in_is_denied_until_an_operator_mends_it(rabbit: Rabbit, 
     assert "no permission" in asyncio.run(scene(reader))
 
 
-def test_where_no_broker_is_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_without_a_broker_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: Path) -> None:
     settings = backend_settings(rabbit, tmp_path, "any").model_copy(update={"port": 1})
 
     async def scene() -> tuple[Outcome, str]:
@@ -152,7 +152,7 @@ def test_where_no_broker_is_a_submission_is_sent_later(rabbit: Rabbit, tmp_path:
     assert asyncio.run(scene())[0] is Outcome.LATER
 
 
-def test_what_is_larger_than_one_message_may_be_is_never_sent(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_a_submission_larger_than_the_largest_message_is_never_sent(rabbit: Rabbit, tmp_path: Path) -> None:
     settings = backend_settings(rabbit, tmp_path, "any", largest=10_000)
     one = sent(parts={"报关单.xml": b"<DecMessage/>"}, bare=True)
     just = replace(one.submission, package_size=10_000 - len(one.submission.envelope))
@@ -196,12 +196,14 @@ def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
     assert asyncio.run(scene()) == [Outcome.UNKNOWN, Outcome.TAKEN, None, Outcome.UNKNOWN]
 
 
-def test_where_customs_cannot_be_asked_it_is_sent_again(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_without_a_way_to_query_customs_an_unsure_submission_is_sent_again(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
     settings = backend_settings(rabbit, tmp_path, "any", questions=None)
     assert asyncio.run(AmqpBackend(settings, tmp_path, "customs").ask(sent().key)) == (None, "")
 
 
-def test_an_answer_that_cannot_be_used_is_put_aside_and_keeps_no_other_from_being_heard(
+def test_an_answer_that_cannot_be_used_is_put_aside_and_does_not_stop_the_others(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     settings = backend_settings(rabbit, tmp_path, rabbit.vhost(), largest=2048)

@@ -21,7 +21,9 @@ ADAPTERS: Final = Path(__file__).parents[2] / "adapters"
 
 
 @pytest.mark.parametrize(("version", "limit"), [("3.10.8", None), ("4.0.2", -1), ("11.1", -1), (None, -1)])
-def test_a_broker_that_drops_what_came_back_often_is_told_not_to(version: object, limit: int | None) -> None:
+def test_the_delivery_limit_is_turned_off_for_brokers_that_drop_redelivered_messages(
+    version: object, limit: int | None
+) -> None:
     assert unlimited(version).get("x-delivery-limit") == limit
 
 
@@ -61,7 +63,7 @@ def test_every_queue_that_we_make_has_a_limit_of_ours_or_says_that_it_has_none(
     assert limits == {IN: channel.delivery_limit, **dict.fromkeys(others, wanted)}
 
 
-def test_what_kind_of_queue_is_made_is_said_in_one_place() -> None:
+def test_queue_arguments_are_defined_in_one_module() -> None:
     saying = [
         each
         for each in ADAPTERS.rglob("*.py")

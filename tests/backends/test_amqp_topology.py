@@ -15,7 +15,7 @@ PATIENCE = 300.0
 
 
 @pytest.mark.parametrize("gone", ["exchanges", "bindings", "queues"])
-def test_what_is_deleted_at_the_broker_is_made_again_while_connected(
+def test_queues_and_bindings_deleted_at_the_broker_are_declared_again_while_connected(
     gone: str, rabbit: Rabbit, tmp_path: Path
 ) -> None:
     vhost = rabbit.vhost()

@@ -146,7 +146,7 @@ def test_xmlsec1_finds_every_notice_signed_by_the_association(association: Refer
         ({"note": "FAIL-1"}, []),
     ],
 )
-def test_what_follows_is_decided_by_who_confirms_or_forced_by_the_note(
+def test_the_course_of_a_request_depends_on_who_confirms_or_on_its_note(
     association: ReferenceAssociation, facts: dict[str, str], said: list[str]
 ) -> None:
     assert requested(facts).to(association) == (Outcome.TAKEN, "")
@@ -157,7 +157,7 @@ def test_what_follows_is_decided_by_who_confirms_or_forced_by_the_note(
 @pytest.mark.parametrize(
     ("note", "status"), [("", CustomsStatus.IMPORTED), ("FAIL-1", CustomsStatus.REFUSED)]
 )
-def test_its_answer_is_read_as_imported_or_refused(
+def test_the_answer_of_the_association_is_read_as_imported_or_refused(
     association: ReferenceAssociation, note: str, status: CustomsStatus
 ) -> None:
     asked(note=note).to(association)
@@ -176,7 +176,7 @@ def test_a_failed_import_has_no_number_and_uses_up_none(association: ReferenceAs
     assert imported["consign_no"] == NUMBER
 
 
-def test_parties_act_by_hand_and_each_act_is_told(association: ReferenceAssociation) -> None:
+def test_each_act_of_a_side_gives_a_notice(association: ReferenceAssociation) -> None:
     once = asked(note="SILENT-1")
     once.to(association)
 
@@ -201,7 +201,9 @@ def test_nothing_happens_to_an_agreement_that_was_refused(
     assert acts(association) == ["proposed", "refused"]
 
 
-def test_what_is_in_force_is_amended_as_often_as_its_sides_agree(association: ReferenceAssociation) -> None:
+def test_an_agreement_in_force_is_amended_as_often_as_its_sides_agree(
+    association: ReferenceAssociation,
+) -> None:
     asked().to(association)
     for day in (1, 2):
         asyncio.run(association.amend(NUMBER, {"valid_until": date(2027, 3, day)}, "延期"))
@@ -214,7 +216,9 @@ def test_what_is_in_force_is_amended_as_often_as_its_sides_agree(association: Re
 
 
 @pytest.mark.parametrize("note", ["SILENT-1", "REFUSE-1"])
-def test_what_is_not_in_force_is_not_amended(association: ReferenceAssociation, note: str) -> None:
+def test_an_agreement_that_is_not_in_force_is_not_amended(
+    association: ReferenceAssociation, note: str
+) -> None:
     asked(note=note).to(association)
     before = acts(association)
     with pytest.raises(IllegalAct):
@@ -222,7 +226,9 @@ def test_what_is_not_in_force_is_not_amended(association: ReferenceAssociation, 
     assert acts(association) == before
 
 
-def test_the_association_does_not_free_what_was_used(association: ReferenceAssociation) -> None:
+def test_the_association_does_not_release_an_agreement_that_was_used(
+    association: ReferenceAssociation,
+) -> None:
     asked().to(association)
     asyncio.run(association.act(NUMBER, Act.USED))
 

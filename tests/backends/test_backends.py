@@ -83,7 +83,7 @@ def test_submissions_at_the_same_time_with_one_key_have_one_effect(tried: Tried)
     assert tried.answered(given_answers(tried.desk))
 
 
-def test_asked_it_says_whether_it_has_a_submission(tried: Tried) -> None:
+def test_a_back_end_says_whether_it_has_a_submission(tried: Tried) -> None:
     once = tried.sent()
 
     # Over a broker it may lie in a queue that the question goes past: nobody can say that customs has it not.
@@ -124,7 +124,7 @@ def test_answers_have_names_of_their_own(tried: Tried) -> None:
     assert len(set(names)) == len(names) > len(tried.case.answers) * 2
 
 
-def test_what_was_taken_is_there_when_the_folder_is_opened_again(tried: Tried) -> None:
+def test_a_taken_submission_is_found_when_the_folder_is_opened_again(tried: Tried) -> None:
     once = tried.sent()
     once.to(tried.desk)
     answers = given_answers(tried.desk)
@@ -276,7 +276,7 @@ for submission, package in work["sent"]:
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_what_it_said_it_took_survives_being_killed(
+def test_a_submission_that_a_back_end_acknowledged_survives_its_being_killed(
     request: pytest.FixtureRequest, tmp_path: Path, name: str
 ) -> None:
     case = BACKENDS[name]

@@ -58,7 +58,7 @@ async def there(channel: AbstractChannel, queue: str) -> None:
             await asyncio.sleep(0.02)
 
 
-def test_a_question_that_went_past_the_submission_frees_nothing(
+def test_a_query_that_overtook_the_submission_releases_nothing(
     store: Store, mortal_rabbit: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rabbit, now = mortal_rabbit, NOW

@@ -47,7 +47,9 @@ def bodies(answers: Sequence[Answer]) -> list[bytes]:
     return [answer.body for answer in answers]
 
 
-def test_what_the_other_side_deletes_stays_handed_over(exchange: Exchange, gateway: DirectoryBackend) -> None:
+def test_a_submission_that_the_other_side_deletes_stays_delivered(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
     once = sent()
     assert once.to(gateway) == (Outcome.TAKEN, "")
     (exchange.out / f"{once.key}.zip").unlink()
@@ -58,7 +60,7 @@ def test_what_the_other_side_deletes_stays_handed_over(exchange: Exchange, gatew
     assert list(exchange.out.iterdir()) == []
 
 
-def test_what_was_prepared_and_not_handed_over_is_prepared_anew(
+def test_a_submission_that_was_prepared_and_not_delivered_is_prepared_again(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     once = sent()
@@ -87,7 +89,7 @@ def test_nothing_but_the_key_of_a_submission_becomes_a_file_name(gateway: Direct
         ask(gateway, key)
 
 
-def test_answers_are_heard_by_time_and_number_and_named_for_what_they_answer(
+def test_answers_are_read_by_time_and_number_and_named_for_what_they_answer(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     key = sent().key
@@ -106,7 +108,7 @@ def test_answers_are_heard_by_time_and_number_and_named_for_what_they_answer(
     ]
 
 
-def test_what_is_unfinished_a_folder_or_a_link_is_no_answer(
+def test_unfinished_files_folders_and_links_are_no_answers(
     exchange: Exchange, gateway: DirectoryBackend, tmp_path: Path
 ) -> None:
     for name in UNFINISHED:
@@ -119,7 +121,9 @@ def test_what_is_unfinished_a_folder_or_a_link_is_no_answer(
     assert given_answers(gateway) == []
 
 
-def test_a_name_that_is_no_text_is_told_in_one_that_is(exchange: Exchange, gateway: DirectoryBackend) -> None:
+def test_the_name_of_an_answer_that_is_not_utf_8_is_escaped(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
     say(exchange, os.fsdecode(b"\xff\n.xml"))
     (answer,) = given_answers(gateway)
     assert answer.name.encode() == b"\\u{dcff}\\u{a}.xml"
@@ -136,7 +140,7 @@ def test_no_answer_is_read_beyond_what_any_document_may_have(
     assert len(answer.body) == 32 * 1024 * 1024 + 1
 
 
-def test_an_answer_that_took_the_name_of_one_that_was_read_is_heard_too(
+def test_a_new_answer_under_the_name_of_one_that_was_read_is_read_too(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     say(exchange, "answer.xml", b"first")
@@ -146,7 +150,7 @@ def test_an_answer_that_took_the_name_of_one_that_was_read_is_heard_too(
     assert bodies(given_answers(gateway)) == [b"second"]
 
 
-def test_an_answer_that_cannot_be_put_away_keeps_no_other_from_being_heard_and_is_heard_once(
+def test_an_answer_that_cannot_be_moved_is_read_once_and_does_not_stop_the_others(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     say(exchange, "stuck.xml", b"1", at=1)
@@ -181,7 +185,7 @@ def test_customs_refuses_what_is_no_submission_and_takes_what_waits_beside_it(
     assert list(exchange.out.iterdir()) == []
 
 
-def test_what_customs_took_before_it_was_killed_is_put_away_without_a_second_effect(
+def test_a_submission_that_customs_took_before_it_was_killed_has_no_second_effect(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     once = sent()

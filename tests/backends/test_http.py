@@ -67,7 +67,7 @@ async def handed(backend: PolledBackend, one: Sent) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
-def test_a_client_takes_another_certificate_and_other_issuers_when_it_is_told_to(tmp_path: Path) -> None:
+def test_a_client_uses_another_certificate_and_other_issuers_after_its_renewal(tmp_path: Path) -> None:
     """The server asks for a certificate of the new authority and shows one; until then there is no way."""
     tls, new = tmp_path / "tls", tmp_path / "new"
     own = issued(tls, "gateway")
@@ -132,7 +132,7 @@ def test_each_status_means_what_the_protocol_says(tmp_path: Path, status: int) -
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("named", ["", "01M6CY1EB00000000000000004"])
-def test_a_word_that_does_not_name_the_submission_is_not_taken_for_customs(
+def test_an_http_answer_that_does_not_name_the_submission_is_not_taken_for_customs(
     tmp_path: Path, status: int, named: str
 ) -> None:
     """As of a network's log-in page: to a submission, and to the question for it."""
@@ -148,7 +148,7 @@ def test_a_word_that_does_not_name_the_submission_is_not_taken_for_customs(
         assert f"HTTP {status}" in note
 
 
-def test_that_customs_has_it_not_is_believed_of_one_who_names_it_only(tmp_path: Path) -> None:
+def test_not_found_is_believed_only_if_the_answer_names_the_submission(tmp_path: Path) -> None:
     async def scene(echo: bool) -> Outcome | None:
         async with answering(saying(404), echo=echo) as url, gateway(tmp_path, url) as backend:
             return (await backend.ask(sent().key))[0]
@@ -159,7 +159,7 @@ def test_that_customs_has_it_not_is_believed_of_one_who_names_it_only(tmp_path: 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("rest", ["100000000000", "600", "Wed, 21 Oct 2099 07:28:00 GMT"])
-def test_who_asks_to_be_spared_is_sent_nothing_meanwhile(tmp_path: Path, status: int, rest: str) -> None:
+def test_nothing_is_sent_during_a_requested_pause(tmp_path: Path, status: int, rest: str) -> None:
     requests: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -178,7 +178,7 @@ def test_who_asks_to_be_spared_is_sent_nothing_meanwhile(tmp_path: Path, status:
     assert requests == ["POST"]
 
 
-def test_a_restart_does_not_forget_who_asked_to_be_spared_and_an_operators_word_ends_it(
+def test_a_restart_keeps_a_requested_pause_and_an_operator_can_end_it(
     tmp_path: Path,
 ) -> None:
     requests: list[str] = []
@@ -205,13 +205,13 @@ def test_a_restart_does_not_forget_who_asked_to_be_spared_and_an_operators_word_
 
 
 @pytest.mark.parametrize("kept", ["", "soon", "99999999999", "1", "nan"])
-def test_what_is_no_time_that_was_asked_for_spares_nobody(tmp_path: Path, kept: str) -> None:
+def test_an_invalid_retry_after_is_ignored(tmp_path: Path, kept: str) -> None:
     (tmp_path / "not-before").write_text(kept)
     assert Rest(tmp_path).remaining() == 0
 
 
 @pytest.mark.parametrize("rest", ["", "0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
-def test_who_asks_for_no_time_is_sent_the_next_one(tmp_path: Path, rest: str) -> None:
+def test_a_busy_server_that_names_no_time_gets_the_next_submission(tmp_path: Path, rest: str) -> None:
     async def scene() -> list[str]:
         busy = saying(503, **{"Retry-After": rest})
         async with answering(busy) as url, gateway(tmp_path, url) as backend:
@@ -220,7 +220,7 @@ def test_who_asks_for_no_time_is_sent_the_next_one(tmp_path: Path, rest: str) ->
     assert asyncio.run(scene()) == ["HTTP 503", "HTTP 503"]
 
 
-def test_what_is_sent_is_the_zip_under_its_key_with_its_digest(tmp_path: Path) -> None:
+def test_a_submission_is_sent_as_a_zip_under_its_key_with_its_digest(tmp_path: Path) -> None:
     requests: list[tuple[str, dict[str, str], bytes]] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -246,7 +246,7 @@ def test_what_is_sent_is_the_zip_under_its_key_with_its_digest(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refusal_is_told_in_its_own_words_cut_and_printable(tmp_path: Path) -> None:
+def test_a_refusal_is_logged_in_the_servers_words_shortened_and_printable(tmp_path: Path) -> None:
     async def scene() -> tuple[Outcome, str]:
         text = "商品编号错误\x1b[31m" + "x" * (1 << 20)
         async with answering(saying(422, text)) as url, gateway(tmp_path, url) as backend:
@@ -279,7 +279,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     assert "/elsewhere" not in asked
 
 
-def test_nothing_of_the_environment_says_where_it_goes(
+def test_environment_variables_do_not_change_where_requests_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -335,7 +335,7 @@ def test_a_connection_that_breaks_before_the_end_of_the_body_has_taken_nothing(t
     assert asyncio.run(scene()) is Outcome.LATER
 
 
-def test_what_was_taken_without_a_word_is_asked_for_and_has_one_effect(tmp_path: Path) -> None:
+def test_a_submission_that_was_taken_without_an_answer_is_queried_and_has_one_effect(tmp_path: Path) -> None:
     """Customs takes it and says so to a proxy that has gone."""
     once = sent()
     with closing(reference_customs(tmp_path / "customs")) as customs:
@@ -357,7 +357,7 @@ def test_what_was_taken_without_a_word_is_asked_for_and_has_one_effect(tmp_path:
         asyncio.run(scene())
 
 
-def test_that_customs_has_it_not_is_not_said_while_it_is_being_read(tmp_path: Path) -> None:
+def test_a_query_does_not_answer_not_found_while_the_submission_is_being_read(tmp_path: Path) -> None:
     """The question overtakes what it is about: the connection broke for the gateway, not yet for customs."""
     once, folder = sent(), tmp_path / "customs"
 
@@ -435,7 +435,7 @@ def test_both_ends_show_certificates(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_who_is_not_let_in_is_denied(tmp_path: Path) -> None:
+def test_a_refused_client_is_denied(tmp_path: Path) -> None:
     theirs = issued(tmp_path / "tls", "customs")
     stranger = issued(tmp_path / "tls", "stranger", "another authority")
 
@@ -487,7 +487,7 @@ async def heard(folder: Path, handler: Handler, limit: int = 10, looks: int = 10
         return [answer.id for answer in await backend.answers(limit)]
 
 
-def test_a_bad_answer_keeps_no_other_from_being_heard(tmp_path: Path) -> None:
+def test_a_bad_answer_does_not_stop_the_others_from_being_read(tmp_path: Path) -> None:
     bad: tuple[object, ...] = (
         one("a", body="no base64!"),
         one("b", name=""),
@@ -500,7 +500,7 @@ def test_a_bad_answer_keeps_no_other_from_being_heard(tmp_path: Path) -> None:
     assert asyncio.run(heard(tmp_path, listed(*bad, one("good")), limit=1)) == ["good"]
 
 
-def test_an_answer_whose_key_is_none_is_heard_without_one(tmp_path: Path) -> None:
+def test_an_answer_with_an_invalid_key_is_taken_without_a_key(tmp_path: Path) -> None:
     key = sent().key
 
     async def scene() -> list[str | None]:
@@ -539,7 +539,7 @@ def test_an_endless_list_is_not_read_to_its_end_and_asked_for_in_smaller_pieces(
     assert limits == [2, 1]
 
 
-def test_what_cannot_be_prepared_is_not_taken(tmp_path: Path) -> None:
+def test_a_submission_that_cannot_be_prepared_is_not_taken(tmp_path: Path) -> None:
     async def scene() -> tuple[Outcome, str]:
         async with answering(saying(201)) as url, gateway(tmp_path / "none", url) as backend:
             return await handed(backend, sent())

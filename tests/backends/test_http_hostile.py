@@ -14,7 +14,7 @@ from tests.backends.test_http_push import heard
 from tests.support.submissions import sent
 
 
-def test_no_cookie_of_a_back_end_is_kept(tmp_path: Path) -> None:
+def test_no_cookie_of_a_back_end_is_stored(tmp_path: Path) -> None:
     shown: list[str | None] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -64,7 +64,7 @@ def test_a_request_that_does_not_come_to_its_end_is_not_waited_for(
         (b"Content-Length: 33554433\r\nExpect: 100-continue\r\n\r\n", b"413"),
     ],
 )
-def test_what_is_no_answer_is_refused_and_the_door_stays_open(
+def test_a_body_that_is_no_answer_is_refused_and_the_end_point_stays_open(
     tmp_path: Path, sent_: bytes, status: bytes
 ) -> None:
     async def scene() -> None:

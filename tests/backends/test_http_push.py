@@ -95,7 +95,7 @@ async def heard(folder: Path) -> AsyncIterator[Heard]:
             yield at
 
 
-def test_an_answer_counts_as_kept_when_the_gateway_has_committed_it(tmp_path: Path) -> None:
+def test_a_pushed_answer_is_acknowledged_when_the_gateway_has_committed_it(tmp_path: Path) -> None:
     key = sent().key
 
     async def scene() -> None:
@@ -116,7 +116,7 @@ def test_an_answer_counts_as_kept_when_the_gateway_has_committed_it(tmp_path: Pa
     asyncio.run(scene())
 
 
-def test_what_is_not_kept_in_time_is_to_be_brought_again(
+def test_a_pushed_answer_that_is_not_stored_in_time_is_to_be_pushed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_push, "KEPT_WITHIN", 0.05)
@@ -129,7 +129,7 @@ def test_what_is_not_kept_in_time_is_to_be_brought_again(
     asyncio.run(scene())
 
 
-def test_only_the_one_who_is_named_brings(tmp_path: Path) -> None:
+def test_only_the_client_that_the_settings_name_may_push(tmp_path: Path) -> None:
     async def scene() -> None:
         async with heard(tmp_path) as at:
             other = issued(tmp_path / "other", "customs")  # the same name, by the same authority
@@ -189,7 +189,9 @@ def test_certificates_are_changed_while_it_listens_and_not_before_all_of_them_ca
         ("/answers/%2e%2e", "POST", 403),
     ],
 )
-def test_there_is_one_path_and_one_method(tmp_path: Path, path: str, method: str, status: int) -> None:
+def test_the_push_end_point_has_one_path_and_one_method(
+    tmp_path: Path, path: str, method: str, status: int
+) -> None:
     async def scene() -> int:
         async with heard(tmp_path) as at:
             return await at.bring(path=path, method=method)
@@ -219,7 +221,9 @@ def test_an_answer_that_is_unfit_is_refused(
     assert asyncio.run(scene()) == status
 
 
-def test_no_more_wait_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_pushed_answers_wait_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http_push, "_ROOM", 100)
 
     async def scene() -> None:
@@ -238,7 +242,7 @@ def test_no_more_wait_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest
     asyncio.run(scene())
 
 
-def test_customs_brings_what_it_says_until_it_is_kept(tmp_path: Path) -> None:
+def test_customs_pushes_its_answers_until_they_are_acknowledged(tmp_path: Path) -> None:
     async def scene() -> None:
         async with heard(tmp_path) as at:
             stop = asyncio.Event()

@@ -55,7 +55,7 @@ def handing(
     return asyncio.create_task(submit())
 
 
-def test_a_small_one_is_handed_over_while_a_large_one_is_on_its_way(backend: FolderBackend) -> None:
+def test_a_small_submission_is_delivered_while_a_large_one_is_in_progress(backend: FolderBackend) -> None:
     large_goes_on = Event()
 
     async def test() -> None:
@@ -74,7 +74,7 @@ def test_a_small_one_is_handed_over_while_a_large_one_is_on_its_way(backend: Fol
     asyncio.run(test())
 
 
-def test_as_many_as_the_settings_say_are_on_their_way_together_each_whole(backend: FolderBackend) -> None:
+def test_as_many_submissions_as_the_settings_say_are_in_progress_together(backend: FolderBackend) -> None:
     together = Barrier(AT_ONCE)  # passed by none before all of them are there
 
     async def test() -> None:

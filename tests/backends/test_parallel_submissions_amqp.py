@@ -72,7 +72,9 @@ async def hand_over(backend: AmqpBackend, one: Sent) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
-def test_small_ones_are_handed_over_while_large_ones_are_on_their_way(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_small_submissions_are_delivered_while_large_ones_are_in_progress(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
     async def test() -> None:
         stuck = [asyncio.Event() for _ in range(AT_ONCE - 1)]
         waiting, goes_on = iter(stuck), asyncio.Event()

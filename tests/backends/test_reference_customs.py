@@ -56,7 +56,9 @@ def test_a_declaration_is_taken_numbered_and_goes_its_course_to_release(customs:
         assert notice["D_DATE"] == "2026-11-23T00:00:00"
 
 
-def test_numbers_tell_import_from_export_and_office_from_office(customs: ReferenceCustoms) -> None:
+def test_entry_numbers_distinguish_import_from_export_and_offices_from_each_other(
+    customs: ReferenceCustoms,
+) -> None:
     for reference, office, direction in (("A", "2248", "I"), ("B", "2248", "E"), ("C", "5317", "I")):
         assert sent(reference, office=office, direction=direction).to(customs)[0] is Outcome.TAKEN
 
@@ -117,7 +119,7 @@ def test_a_reference_forces_its_course(
     assert channels(given_answers(customs)) == course
 
 
-def test_what_is_said_twice_is_the_same_byte_for_byte(customs: ReferenceCustoms) -> None:
+def test_an_answer_that_is_given_twice_is_the_same_byte_for_byte(customs: ReferenceCustoms) -> None:
     sent("TWICE-1").to(customs)
 
     bodies = [answer.body for answer in given_answers(customs)]
@@ -279,7 +281,7 @@ def test_an_act_for_something_else_is_not_done(
     assert queued(ledger) == [("HAND-1", "review")]
 
 
-def test_what_was_released_to_the_premises_is_closed_or_deleted_by_hand(
+def test_a_release_to_premises_is_closed_or_deleted_by_an_officer(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
     closed, deleted = sent("CLOSING-1"), sent("CLOSING-2")
@@ -296,7 +298,7 @@ def test_what_was_released_to_the_premises_is_closed_or_deleted_by_hand(
 
 
 @pytest.mark.parametrize("reference", ["C-1", "RETURNED-1", "SILENT-1"])
-def test_what_does_not_wait_cannot_be_decided(
+def test_a_declaration_that_does_not_wait_cannot_be_decided(
     customs: ReferenceCustoms, ledger: Ledger, reference: str
 ) -> None:
     other = sent(reference)

@@ -167,7 +167,7 @@ def test_a_connection_that_breaks_around_the_rename_leaves_the_outcome_unknown_u
     assert out(server) == [f"{once.key}.zip"]
 
 
-def test_what_was_handed_over_is_known_whatever_the_other_side_does_with_it(
+def test_a_delivered_submission_is_found_whatever_the_other_side_does_with_it(
     server: Sshd, backend: SftpBackend
 ) -> None:
     once = sent()
@@ -178,7 +178,9 @@ def test_what_was_handed_over_is_known_whatever_the_other_side_does_with_it(
     assert out(server) == []
 
 
-def test_what_was_only_prepared_before_a_crash_is_prepared_anew(server: Sshd, backend: SftpBackend) -> None:
+def test_a_submission_that_was_only_prepared_before_a_crash_is_prepared_again(
+    server: Sshd, backend: SftpBackend
+) -> None:
     once = sent()
     (server.root / "sent").mkdir()
     (server.root / "sent" / f"{once.key}.tmp").write_bytes(b"half a submission")
@@ -267,14 +269,14 @@ def test_a_large_file_goes_both_ways_as_it_is(server: Sshd) -> None:
         assert b"".join(files.read("out", "large")) == body
 
 
-def test_a_server_that_is_down_is_not_knocked_at_for_answers_at_every_look(server: Sshd) -> None:
+def test_a_server_that_is_down_is_not_asked_for_answers_at_every_poll(server: Sshd) -> None:
     with closing(opened(server, host_key=make_ed25519()[1])) as backend:
         for _ in range(20):
             assert given_answers(backend) == []
     assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4
 
 
-def test_a_place_out_of_reach_is_knocked_at_once_for_all_that_is_to_be_put_away(server: Sshd) -> None:
+def test_a_server_out_of_reach_is_tried_once_for_all_answers_to_acknowledge(server: Sshd) -> None:
     with closing(opened(server, host_key=make_ed25519()[1])) as backend:
         asyncio.run(backend.acknowledge([f"1-{number}:{number}.xml" for number in range(20)]))
     assert server.log().count("Connection closed by") + server.log().count("Connection reset by") < 4

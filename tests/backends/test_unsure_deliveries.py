@@ -180,7 +180,7 @@ ENDS: Final = (held_by_an_operator, held_released_and_held, given_up, given_to_a
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["questions", "nobody to ask"])
-def test_nothing_makes_what_customs_may_have_free_but_customs_own_word(
+def test_an_unsure_delivery_stays_unsure_until_customs_answers_for_it(
     store: Store, tmp_path: Path, asked: bool
 ) -> None:
     async def test() -> None:
@@ -208,7 +208,9 @@ def test_nothing_makes_what_customs_may_have_free_but_customs_own_word(
     asyncio.run(test())
 
 
-def test_what_customs_answers_it_has_whatever_the_connection_said(store: Store) -> None:
+def test_a_delivery_that_customs_answers_counts_as_taken_whatever_the_connection_returned(
+    store: Store,
+) -> None:
     async def test() -> None:
         sent = arrival()
         await accept(store, sent)
@@ -224,7 +226,7 @@ def test_what_customs_answers_it_has_whatever_the_connection_said(store: Store) 
     asyncio.run(test())
 
 
-def test_what_customs_took_and_an_operator_hands_over_again_may_be_there_until_customs_says_not(
+def test_a_redelivery_stays_unsure_until_customs_says_that_it_does_not_have_it(
     store: Store,
 ) -> None:
     async def test() -> None:

@@ -41,7 +41,7 @@ def test_a_publish_says_to_the_client_library_what_it_was_made_of() -> None:
 
 
 @pytest.mark.parametrize("content", [FULL, LARGE])
-def test_what_is_delivered_is_read_as_it_was_sent(content: Content) -> None:
+def test_a_delivered_frame_is_read_as_it_was_sent(content: Content) -> None:
     received = b"".join(delivered(content, tag, "queue") for tag in (1, 2))
 
     for each in contents(received):

@@ -25,9 +25,7 @@ def test_a_table_that_was_shown_is_kept_for_the_plots_until_the_next_of_its_titl
     assert kept("another") is None
 
 
-def test_what_was_measured_is_drawn_and_what_was_not_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plots_leave_out_what_was_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="an extra, which requirements.lock has")
     from bench import plots
 

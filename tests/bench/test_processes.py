@@ -51,7 +51,7 @@ def test_cpu_time_of_our_children_does_not_shrink_when_they_end() -> None:
     assert before + 0.3 <= running <= clock()
 
 
-def test_what_each_part_spends_is_told_for_a_message() -> None:
+def test_the_time_that_each_part_spends_is_given_per_message() -> None:
     readings = {"node": iter((1.0, 3.0)), "workers": iter((0.0, 0.5))}
     with processes.spent({part: found.__next__ for part, found in readings.items()}) as spent:
         pass

@@ -30,7 +30,7 @@ def kept(blobs: BlobStore, data: bytes) -> str:
     return spool.keep()[0]
 
 
-def test_what_was_kept_can_be_read_again_under_its_digest(blobs: BlobStore) -> None:
+def test_a_stored_blob_can_be_read_under_its_digest(blobs: BlobStore) -> None:
     spool = blobs.spool()
     spool.write(0, b"abc")
     spool.write(3, b"def")
@@ -40,7 +40,7 @@ def test_what_was_kept_can_be_read_again_under_its_digest(blobs: BlobStore) -> N
         assert stream.read() == b"cdef"
 
 
-def test_an_empty_spool_is_kept_as_an_empty_blob(blobs: BlobStore) -> None:
+def test_an_empty_spool_becomes_an_empty_blob(blobs: BlobStore) -> None:
     assert blobs.spool().keep() == (hashlib.sha256(b"").hexdigest(), 0)
 
 
@@ -100,7 +100,7 @@ def test_discarding_after_keeping_keeps(blobs: BlobStore) -> None:
 @pytest.mark.parametrize(
     "name", ["0" * 64, "", "../spool/x", "/etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n", "..", "０" * 64]
 )
-def test_what_is_not_the_digest_of_a_blob_is_not_found(blobs: BlobStore, name: str) -> None:
+def test_a_name_that_is_no_digest_of_a_blob_is_not_found(blobs: BlobStore, name: str) -> None:
     with pytest.raises(KeyError):
         blobs.open(name)
 

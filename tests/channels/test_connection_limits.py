@@ -18,7 +18,7 @@ def test_the_chance_to_be_dropped_grows_as_that_of_openssh() -> None:
     assert [drop_chance(present, 10, 20) for present in (20, 99)] == [1, 1]
 
 
-def test_some_are_dropped_before_all_are() -> None:
+def test_some_connections_are_dropped_before_all_are() -> None:
     limits = ConnectionLimits()
     for _ in range(16):
         assert limits.admit("192.0.2.1")
@@ -29,7 +29,7 @@ def test_some_are_dropped_before_all_are() -> None:
     assert limits.admit("192.0.2.2")
 
 
-def test_who_showed_a_wrong_key_takes_nobodys_place_and_waits_longer_each_time() -> None:
+def test_an_address_with_wrong_keys_takes_nobodys_place_and_waits_longer_each_time() -> None:
     limits = ConnectionLimits()
     waits = []
     for _ in range(32):
@@ -42,7 +42,7 @@ def test_who_showed_a_wrong_key_takes_nobodys_place_and_waits_longer_each_time()
     assert limits.failed("192.0.2.1", first=False) == 2.0
 
 
-def test_all_that_came_may_come_again_when_they_have_left() -> None:
+def test_connections_that_have_ended_leave_room_for_as_many_new_ones() -> None:
     limits = ConnectionLimits()
     for _ in range(3):
         for number in range(16):

@@ -21,7 +21,7 @@ from tests.channels.test_pull_uploads import MARK, PARTY, Looking, looking, run
 __all__ = ["looking"]  # a fixture
 
 
-def test_what_is_never_taken_keeps_no_file_out_of_sight(
+def test_files_that_are_never_taken_do_not_hide_others(
     looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "MOST", 20)
@@ -35,7 +35,7 @@ def test_what_is_never_taken_keeps_no_file_out_of_sight(
     assert {each.name for each in looking.arrived} == {f"{number}.xml" for number in range(20)}
 
 
-def test_more_than_one_look_shows_comes_in_turn_and_is_told(
+def test_a_folder_with_too_many_files_is_taken_in_turns_and_reported_once(
     looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "MOST", 10)

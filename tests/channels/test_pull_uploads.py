@@ -102,7 +102,9 @@ def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> N
     assert looking.arrived == [arrival]
 
 
-def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(looking: Looking) -> None:
+def test_a_file_beyond_the_accounts_allowance_stays_in_its_folder_until_there_is_room(
+    looking: Looking,
+) -> None:
     bound = replace(PARTY, daily_bytes=2)
     sent = SentToday()
 
@@ -120,7 +122,7 @@ def test_what_is_beyond_the_accounts_allowance_lies_there_until_there_is_room(lo
     assert len(looking.arrived) == 1
 
 
-def test_what_others_used_up_while_it_was_fetched_gets_its_name_back_and_waits(looking: Looking) -> None:
+def test_a_file_whose_allowance_is_used_up_while_it_is_fetched_gets_its_name_back(looking: Looking) -> None:
     sender = replace(PARTY, daily_messages=1)
 
     async def asked(_account: Account) -> UploadAllowance:
@@ -153,7 +155,9 @@ def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> 
     assert len(looking.arrived) == 1
 
 
-def test_a_new_file_of_the_same_name_is_not_lost_when_a_claim_cannot_be_kept(looking: Looking) -> None:
+def test_a_new_file_of_the_same_name_is_not_lost_when_a_claimed_file_cannot_be_stored(
+    looking: Looking,
+) -> None:
     def replaced() -> None:
         (looking.out / "a.xml").write_bytes(b"<second/>")
         raise RuntimeError("disk full")
@@ -189,7 +193,7 @@ def test_a_file_that_vanishes_is_no_trouble(looking: Looking) -> None:
     assert looking.arrived == []
 
 
-def test_a_file_that_cannot_be_read_is_told_once_and_keeps_no_other_waiting(
+def test_a_file_that_cannot_be_read_is_reported_once_and_delays_no_other(
     looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a.xml", "b.xml"):
@@ -224,7 +228,7 @@ def test_a_file_that_is_larger_than_allowed_is_reported_and_not_read(looking: Lo
     assert (looking.names(), looking.arrived) == ([], [])
 
 
-def test_what_is_claimed_and_not_finished_for_an_hour_is_told_once(looking: Looking) -> None:
+def test_a_claim_that_is_unfinished_for_an_hour_is_reported_once(looking: Looking) -> None:
     (looking.out / "a.xml").write_bytes(b"<a/>")
     with capture_logs() as logs:
         looking.look(3)
@@ -235,7 +239,7 @@ def test_what_is_claimed_and_not_finished_for_an_hour_is_told_once(looking: Look
     assert warning["event"] == "claimed and not finished for an hour"
 
 
-def test_what_is_left_unfinished_for_an_hour_is_told_in_its_in_box_once(
+def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_once(
     looking: Looking, tmp_path: Path
 ) -> None:
     inbox = tmp_path / "theirs" / "InBox"
@@ -284,5 +288,5 @@ def test_a_claim_says_the_name_and_the_message_that_it_is_of(name: str) -> None:
         ".a\n.xml." + "0" * 26 + ".0123abcd.taken",
     ],
 )
-def test_other_names_are_no_claims(file: str) -> None:
+def test_files_of_other_names_are_no_claims(file: str) -> None:
     assert claim_of(file) is None

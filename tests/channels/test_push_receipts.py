@@ -43,7 +43,9 @@ def inbox(tmp_path: Path, store: Store) -> Path:
     return folder
 
 
-def test_one_trouble_of_many_receipts_is_told_once(store: Store, inbox: Path, tmp_path: Path) -> None:
+def test_one_cause_that_hinders_many_receipts_is_reported_once(
+    store: Store, inbox: Path, tmp_path: Path
+) -> None:
     inbox.rmdir()
     inbox.write_bytes(b"no folder")
     with capture_logs() as logs:
@@ -52,7 +54,7 @@ def test_one_trouble_of_many_receipts_is_told_once(store: Store, inbox: Path, tm
 
 
 @pytest.mark.parametrize("planted", ["link", "pipe", "other name", "dangling link"])
-def test_what_was_planted_where_a_receipt_is_written_is_not_written_to(
+def test_a_link_planted_where_a_receipt_is_written_is_not_followed(
     store: Store, inbox: Path, tmp_path: Path, planted: str
 ) -> None:
     ours = tmp_path / "ours"

@@ -42,7 +42,7 @@ def listed(harness: Harness, *arguments: str) -> Any:
     return json.loads(text)
 
 
-def test_they_are_listed_as_they_were_told_of_and_the_newest_is_the_last(harness: Harness) -> None:
+def test_agreements_are_listed_in_order_of_their_notices(harness: Harness) -> None:
     everything = listed(harness, "list")
     assert [each["number"] for each in everything][-1] == NUMBER
     assert {each["kind"] for each in everything[:-1]} == {"long-term"}
@@ -68,7 +68,9 @@ def test_a_list_is_narrowed_by_what_is_asked(harness: Harness, narrowed: tuple[s
     assert len(listed(harness, "list", *narrowed)) == count
 
 
-def test_one_is_shown_with_its_terms_its_notice_and_what_was_accepted_under_it(harness: Harness) -> None:
+def test_an_agreement_is_shown_with_its_terms_its_notice_and_messages_accepted_under_it(
+    harness: Harness,
+) -> None:
     one = listed(harness, "show", NUMBER)
     (message,) = one["messages"]
     assert (one["state"], one["goods"], one["used_by"], one["revision"]) == (
@@ -98,7 +100,7 @@ def test_every_act_is_traced_with_its_actor_and_its_message(harness: Harness) ->
     assert acts[0]["at"] < acts[1]["at"]
 
 
-def test_what_init_registered_has_no_message_but_a_notice_that_is_kept(harness: Harness) -> None:
+def test_an_agreement_that_init_registered_has_a_stored_notice_and_no_message(harness: Harness) -> None:
     first = listed(harness, "list")[0]["number"]
     notice = listed(harness, "show", first)["notice"]
     assert notice["message"] is None
@@ -109,7 +111,7 @@ def test_what_init_registered_has_no_message_but_a_notice_that_is_kept(harness: 
 
 
 @pytest.mark.parametrize("command", ["show", "trace"])
-def test_one_that_nobody_told_of_ends_with_1(harness: Harness, command: str) -> None:
+def test_an_unknown_agreement_number_ends_with_1(harness: Harness, command: str) -> None:
     assert said(harness, command, "99999999999")[0] == NO
 
 

@@ -6,7 +6,7 @@ from tests.support.harness import Harness
 from tests.support.operating import gateway
 
 
-def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(harness: Harness) -> None:
+def test_pausing_or_resuming_twice_changes_nothing_more_and_says_so(harness: Harness) -> None:
     def said(verb: str, reason: str) -> tuple[int, str]:
         done = gateway(harness, "backends", verb, "customs", "--reason", reason)
         return done.code, done.out
@@ -21,7 +21,7 @@ def test_a_pause_or_its_end_said_twice_changes_nothing_more_and_says_so(harness:
     assert rows == ["backend-paused", "backend-resumed"]
 
 
-def test_scripts_are_told_whether_it_changed_anything(harness: Harness) -> None:
+def test_the_json_output_says_whether_it_changed_anything(harness: Harness) -> None:
     pause = ("backends", "pause", "customs", "--reason", "until six", "--json")
     assert gateway(harness, *pause).json["changed"] is True
     again = gateway(harness, *pause).json

@@ -94,7 +94,9 @@ SCREENS = [
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=" ".join)
-def test_no_word_of_ours_stands_on_a_screen_in_chinese(harness: Harness, screen: tuple[str, ...]) -> None:
+def test_no_english_word_of_ours_stands_on_a_chinese_screen(
+    harness: Harness, screen: tuple[str, ...]
+) -> None:
     seen = gateway(harness, *screen, "--lang", "zh").out
     assert re.search("[\u4e00-\u9fff]", seen)
     cells = {cell for line in seen.splitlines() for cell in re.split(r"\s{2,}|[：；]", line)}
@@ -142,16 +144,16 @@ def _is_columns(node: ast.Tuple) -> bool:
     ],
     ids=str,
 )
-def test_every_state_event_and_act_has_a_word(known: dict[str, str], every: type[State]) -> None:
+def test_every_state_event_and_act_has_a_chinese_word(known: dict[str, str], every: type[State]) -> None:
     assert [each for each in every if each not in known] == []
 
 
-def test_entries_of_a_trail_that_change_no_state_have_a_word_too() -> None:
+def test_events_that_change_no_state_have_a_chinese_word_too() -> None:
     words = {MATCHED, REMOVED, REQUESTED, RESTORED, DELIVERY_HELD, DELIVERY_REFUSED, DELIVERY_RESUMED}
     assert words - {str(each) for each in chinese.EVENTS} == set()
 
 
-def test_every_check_of_doctor_is_named_and_told_in_chinese(harness: Harness) -> None:
+def test_every_check_of_doctor_has_a_chinese_name_and_text(harness: Harness) -> None:
     for found in examine(harness.home, NOW):
         assert chinese.DOCTOR.words["check"](found["check"]) != found["check"]
         assert re.search("[\u4e00-\u9fff]", found["zh"]) or "SHA256" in found["zh"]

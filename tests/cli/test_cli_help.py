@@ -116,7 +116,7 @@ def test_commands_that_print_sentences_take_a_language() -> None:
     }
 
 
-def test_lists_show_a_hundred_unless_told_otherwise() -> None:
+def test_lists_show_a_hundred_by_default() -> None:
     for name, command in LEAVES.items():
         if name.endswith(" list"):
             (limit,) = [each for each in command.params if "--limit" in each.opts]
@@ -189,7 +189,7 @@ def test_a_file_that_would_be_refused_ends_with_1_and_says_why(home: Path) -> No
     assert "\n    所填内容：3\n" in chinese.stdout
 
 
-def test_what_is_not_found_ends_with_1(home: Path) -> None:
+def test_an_unknown_id_ends_with_1(home: Path) -> None:
     for asked in (
         ("messages", "show"),
         ("messages", "trace"),
@@ -226,7 +226,7 @@ def test_a_wrong_use_ends_with_2(home: Path, arguments: tuple[str, ...]) -> None
     assert result.stdout == ""
 
 
-def test_no_home_a_folder_that_is_none_and_one_that_is_taken_end_with_2(home: Path, tmp_path: Path) -> None:
+def test_a_missing_home_and_an_occupied_folder_end_with_2(home: Path, tmp_path: Path) -> None:
     assert _gateway("messages", "list").returncode == USAGE
     not_one = _gateway("messages", "list", "--home", tmp_path)
     assert not_one.returncode == USAGE
@@ -282,7 +282,7 @@ def test_the_columns_of_a_message_are_those_of_the_contract() -> None:
     assert " ".join(COLUMNS) == MESSAGE
 
 
-def test_the_release_is_told() -> None:
+def test_the_version_is_printed() -> None:
     said = io.StringIO()
     with redirect_stdout(said), pytest.raises(SystemExit) as ended:
         cli.app(["--version"])

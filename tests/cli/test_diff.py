@@ -69,6 +69,6 @@ def test_a_rule_has_one_name_in_the_trail_beside_others_and_in_a_dry_run(harness
     assert trail(harness, message)[-1][2]["faults"] == attempts
 
 
-def test_what_is_not_there_ends_with_1(harness: Harness) -> None:
+def test_a_message_that_does_not_exist_ends_with_1(harness: Harness) -> None:
     refused(harness)
     assert gateway(harness, "messages", "diff", "R1", "R2").code == 1

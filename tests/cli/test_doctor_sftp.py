@@ -15,7 +15,7 @@ def said(harness: Harness, check: str) -> dict[str, Any]:
     return checked
 
 
-def test_a_new_home_has_host_keys_of_every_kind_and_doctor_tells_their_fingerprints(harness: Harness) -> None:
+def test_a_new_home_has_host_keys_of_every_kind_and_doctor_shows_their_fingerprints(harness: Harness) -> None:
     checked = said(harness, "host keys")
     keys = read_host_keys(harness.home.keys)
     assert {each.kind for each in keys} == set(KINDS)
@@ -25,7 +25,7 @@ def test_a_new_home_has_host_keys_of_every_kind_and_doctor_tells_their_fingerpri
     assert all(each.key.get_base64() in known_hosts for each in keys)
 
 
-def test_a_home_of_before_is_well_and_is_told_how_to_add_another_kind(harness: Harness) -> None:
+def test_doctor_accepts_an_older_home_and_says_how_to_add_another_kind_of_host_key(harness: Harness) -> None:
     for kind in KINDS[1:]:
         (harness.home.keys / f"ssh_host_{kind}").unlink()
     checked = said(harness, "host keys")
@@ -40,7 +40,7 @@ def test_a_host_key_that_cannot_be_read_is_named(harness: Harness) -> None:
     assert "ssh_host_rsa" in checked["detail"]
 
 
-def test_uploads_that_are_left_unfinished_are_told(harness: Harness) -> None:
+def test_doctor_reports_uploads_that_are_left_unfinished(harness: Harness) -> None:
     assert said(harness, "unfinished uploads")["ok"] is True
     left = Condition(
         key=f"{UNFINISHED}broker-aa", severity=AlarmSeverity.WARNING, zh="z", en="broker-aa left 2"

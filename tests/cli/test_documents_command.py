@@ -16,7 +16,7 @@ def said(harness: Harness, *words: str) -> str:
     return run.stdout
 
 
-def test_a_paper_entry_is_not_said_to_keep_documents(harness: Harness) -> None:
+def test_a_paper_entry_is_not_listed_as_one_that_keeps_documents(harness: Harness) -> None:
     harness.judged(ACCOUNT, "paper.xml", render(Declaration(reference="PAPER", entry_type="0")))
     harness.judged(ACCOUNT, "data.xml", render(Declaration(reference="DATA")))
     rows = {line.split()[0]: line for line in said(harness, "list").splitlines()[1:]}
@@ -24,7 +24,7 @@ def test_a_paper_entry_is_not_said_to_keep_documents(harness: Harness) -> None:
     assert "kept" not in rows["PAPER"]
 
 
-def test_each_source_of_what_is_owed_is_told_apart(harness: Harness) -> None:
+def test_each_source_of_an_obligation_is_listed_on_its_own(harness: Harness) -> None:
     harness.judged(ACCOUNT, "data.xml", render(Declaration(reference="DATA")))
     shown = " ".join(said(harness, "show", "DATA").split())
     assert "clause 2(1)2, since 2014-04-01; reform plan, trader AA otherwise" in shown

@@ -46,7 +46,7 @@ def test_a_name_with_an_escape_character_is_shown_by_its_code_point(
     assert "\x1b[31m" not in result.out + result.err
 
 
-def test_a_reason_with_an_escape_character_is_told_by_its_code_point(harness: Harness) -> None:
+def test_a_reason_with_an_escape_character_is_shown_by_its_code_point(harness: Harness) -> None:
     message = held(harness)
     result = gateway(harness, "messages", "reject", message, "--reason", _NAME)
     assert (result.code, "\x1b" in result.out + result.err) == (0, False)

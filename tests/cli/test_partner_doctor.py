@@ -30,7 +30,7 @@ def test_a_partner_needs_an_account_that_gets_its_receipts_in_folders(tmp_path: 
     ]
 
 
-def test_what_the_settings_name_must_be_there_and_what_is_secret_for_nobody_else(tmp_path: Path) -> None:
+def test_files_that_the_settings_name_must_exist_and_secrets_must_be_private(tmp_path: Path) -> None:
     home = create_home(tmp_path / "home", 0, NOW)
     with (home.path / "gateway.toml").open("a", encoding="utf-8") as file:
         file.write('[amqp]\nuser = "gateway"\npassword_file = "open"\nca = "not-there"\n')

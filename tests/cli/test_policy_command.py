@@ -45,7 +45,7 @@ def test_limits_are_shown_too(harness: Harness) -> None:
     }.items()
 
 
-def test_another_policy_tells_which_messages_would_have_been_judged_otherwise(
+def test_policy_try_shows_which_messages_another_policy_would_have_judged_otherwise(
     harness: Harness, tmp_path: Path
 ) -> None:
     with_pdf = Declaration(reference="R1", documents=(Document(code=INVOICE, body=pdf(size=30_000)),))
@@ -69,7 +69,7 @@ def test_the_present_policy_changes_nothing(harness: Harness) -> None:
     assert said(harness, "try", str(harness.home.path / "policy.toml")) == []
 
 
-def test_what_an_agreement_has_lost_since_is_not_laid_at_the_policys_door(
+def test_policy_try_does_not_blame_the_policy_for_an_agreement_that_ended_since(
     harness: Harness, tmp_path: Path
 ) -> None:
     number = "195200016172325"

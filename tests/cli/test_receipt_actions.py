@@ -55,7 +55,7 @@ def names(harness: Harness) -> list[str]:
     return [entry.name for entry in entries]
 
 
-def test_that_a_receipt_was_taken_away_is_told_wherever_it_is_shown(harness: Harness) -> None:
+def test_a_removed_receipt_is_shown_as_removed_everywhere(harness: Harness) -> None:
     row = taken_away(harness)
     (listed,) = told(harness, "receipts", "list", "--removed")
     assert (listed["name"], listed["removed_at"]) == (row["name"], REMOVED_AT.isoformat())
@@ -102,12 +102,14 @@ def test_the_bytes_of_a_receipt_come_out_as_they_were_given(harness: Harness) ->
         (("messages", "list", "--since", "1h", "--until", "2026-01-01"), USAGE),
     ],
 )
-def test_what_cannot_be_asked_is_told(harness: Harness, arguments: tuple[str, ...], code: int) -> None:
+def test_impossible_acts_on_receipts_end_with_their_exit_code(
+    harness: Harness, arguments: tuple[str, ...], code: int
+) -> None:
     assert run(harness, *arguments).exit_code == code
 
 
 @pytest.mark.parametrize("command", [("messages", "list"), ("receipts", "list")])
-def test_so_long_ago_and_a_day_begin_a_list(harness: Harness, command: tuple[str, ...]) -> None:
+def test_since_takes_an_age_or_a_day(harness: Harness, command: tuple[str, ...]) -> None:
     """The harness tells commands a time an hour after its first message."""
     every = len(told(harness, *command))
     assert every > 0

@@ -14,7 +14,7 @@ def declared(folder: Path, office: str) -> str:
     return str(path)
 
 
-def test_every_route_is_told_in_its_order_with_why_it_takes_the_message_or_not(
+def test_every_route_is_shown_in_order_with_why_it_takes_the_message_or_not(
     harness: Harness, tmp_path: Path
 ) -> None:
     tried = gateway(harness, "routes", "try", declared(tmp_path, "2202"), "--json")

@@ -28,7 +28,7 @@ def test_a_back_end_is_configured_by_its_kind() -> None:
         ('kind = "pigeon"', "backend.customs: 'kind' must be one of 'reference', 'directory'"),
     ],
 )
-def test_a_key_that_its_kind_does_not_know_or_lacks_is_named(text: str, complaint: str) -> None:
+def test_an_unknown_or_missing_key_of_a_kind_is_named(text: str, complaint: str) -> None:
     with pytest.raises(BadSettings) as refused:
         read_settings("/srv/gateway.toml", f"[backend.customs]\n{text}\n")
     assert str(refused.value).startswith(f"gateway.toml: {complaint}")

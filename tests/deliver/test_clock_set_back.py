@@ -32,7 +32,7 @@ def test_a_breaker_is_probed_and_a_pace_rests_no_longer() -> None:
     assert rests.free(0, NOW) == 2
 
 
-def test_a_rate_goes_on() -> None:
+def test_a_rate_limit_recovers_after_the_clock_was_set_back() -> None:
     spent = RateLimit.full(RateLimits(at_once=4, rate=2), _AHEAD).handed(2, _AHEAD)
     assert spent.free(0, _AHEAD) == 0
     assert spent.free(0, NOW) == 2

@@ -307,7 +307,7 @@ def test_the_drain_after_an_outage_is_slow_at_first_and_never_above_the_rate(wor
         assert sum(first <= at < first + SECOND for at in times) <= 4  # two a second, and two saved up
 
 
-def test_what_was_taken_without_a_word_is_asked_about_and_has_one_effect(world: World) -> None:
+def test_a_submission_that_was_taken_without_an_answer_is_queried_and_has_one_effect(world: World) -> None:
     (message,) = world.sent("SILENT1")
     world.customs.silent = 1
     asyncio.run(world.turn())
@@ -355,7 +355,9 @@ def test_answers_that_are_given_again_and_again_are_relayed_once(world: World) -
     assert set(relayed.values()) == {1}
 
 
-def test_what_waits_for_one_that_is_down_goes_to_its_alternative_and_is_never_at_both(world: World) -> None:
+def test_a_delivery_to_a_back_end_that_is_down_goes_to_the_alternative_and_never_to_both(
+    world: World,
+) -> None:
     routed(world, failover=("other",))
     unsure, *others = world.sent("OVER1", "OVER2", "OVER3")
     world.customs.always = Outcome.LATER
@@ -378,7 +380,9 @@ def test_what_waits_for_one_that_is_down_goes_to_its_alternative_and_is_never_at
     assert world.effects("other") == dict.fromkeys(others, 1)
 
 
-def test_what_is_tried_for_three_days_is_held_says_why_and_its_sender_hears_of_it(world: World) -> None:
+def test_a_delivery_that_fails_for_three_days_is_held_with_the_reason_and_its_sender_is_notified(
+    world: World,
+) -> None:
     (message,) = world.sent("BUDGET1")
     world.customs.always = Outcome.DENIED
     world.passes(timedelta(hours=71), timedelta(minutes=30))
@@ -399,7 +403,7 @@ async def _once(work: Callable[[], Awaitable[bool]]) -> bool:
     return await work()
 
 
-def test_one_that_is_busy_is_sent_less_to_and_uses_up_no_attempt(world: World) -> None:
+def test_a_busy_back_end_is_sent_less_and_uses_up_no_attempt(world: World) -> None:
     world.sent("BUSY1")
     world.customs.says = [Outcome.BUSY] * 7
     world.passes(timedelta(minutes=5))
@@ -435,7 +439,7 @@ def test_a_pause_stops_what_goes_out_and_its_end_lets_it_go(world: World) -> Non
 
 @pytest.mark.parametrize("outcome", [Outcome.LATER, Outcome.DENIED])
 @pytest.mark.parametrize("how", ["tried", "resumed", "restarted"])
-def test_what_was_mended_is_tried_at_once_by_an_operators_word_and_after_a_restart(
+def test_a_repaired_back_end_is_tried_at_once_after_a_resume_or_a_restart(
     world: World, outcome: Outcome, how: str
 ) -> None:
     messages = world.sent(*(f"MEND{number}" for number in range(6)))

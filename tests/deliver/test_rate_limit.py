@@ -24,7 +24,7 @@ def test_after_an_outage_one_goes_then_two_then_four_up_to_all() -> None:
 
 
 @given(rate=st.floats(0.5, 500), seconds=st.integers(1, 4), at_once=st.integers(1, 64))
-def test_no_more_go_in_a_second_than_the_rate_allows(rate: float, seconds: int, at_once: int) -> None:
+def test_no_more_are_sent_in_a_second_than_the_rate_allows(rate: float, seconds: int, at_once: int) -> None:
     rate_limit, now, gone = RateLimit.full(RateLimits(at_once=at_once, rate=rate), NOW), NOW, 0
     for _ in range(seconds * 50):
         free = rate_limit.free(0, now)
@@ -44,7 +44,7 @@ def test_a_pace_says_how_long_the_rate_makes_it_wait() -> None:
     assert rate_limit.free(0, NOW + timedelta(seconds=0.5)) == 1
 
 
-def test_one_that_is_busy_gets_a_rest_and_half_as_many_at_once() -> None:
+def test_a_busy_back_end_gets_a_pause_and_half_as_many_at_once() -> None:
     rate_limit = (
         RateLimit.full(RateLimits(at_once=8), NOW).busy(NOW).busy(NOW)
     )  # two that were on their way together

@@ -54,7 +54,7 @@ def test_a_delivery_is_given_up_when_its_time_is_over_whatever_hinders_it(outcom
 
 
 @given(attempts=st.integers(1, 100_000), jitter=st.floats(0, 1, exclude_max=True))
-def test_one_that_is_busy_or_lets_us_not_in_uses_up_no_attempt(attempts: int, jitter: float) -> None:
+def test_a_busy_back_end_or_a_refused_log_in_uses_up_no_attempt(attempts: int, jitter: float) -> None:
     for outcome in (Outcome.BUSY, Outcome.DENIED):
         step = next_step(outcome, attempts, NOW, jitter, until=UNTIL)
         assert (step.state, step.counted) == (DeliveryState.PENDING, False)
@@ -66,14 +66,14 @@ def test_a_probe_uses_up_no_attempt(attempts: int, jitter: float) -> None:
     assert (step.state, step.counted) == (DeliveryState.PENDING, False)
 
 
-def test_who_is_not_let_in_tries_every_five_minutes() -> None:
+def test_after_a_refused_log_in_attempts_follow_every_five_minutes() -> None:
     for attempts in (1, 2, 50):
         step = next_step(Outcome.DENIED, attempts, NOW, 0.999, until=UNTIL)
         assert timedelta(minutes=4) < step.next_at - NOW <= timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.TAKEN, Outcome.NEVER])
-def test_what_has_an_end_at_the_last_attempt_and_after_its_time_has_that_end(outcome: Outcome) -> None:
+def test_a_delivery_that_ends_at_the_last_attempt_ends_the_same_way_after_its_time(outcome: Outcome) -> None:
     step = next_step(outcome, MOST, UNTIL + timedelta(days=1), 0.5, until=UNTIL)
     assert step.state in (DeliveryState.DELIVERED, DeliveryState.REFUSED)
 

@@ -49,7 +49,7 @@ def words(settlement: Settlement) -> list[str]:
         (DeliveryState.UNKNOWN, State.DELIVERED, (), []),
     ],
 )
-def test_an_end_is_told_to_the_message(
+def test_the_end_of_a_delivery_is_an_event_of_its_message(
     state: DeliveryState, message: State, others: Sequence[Other], expected: list[str]
 ) -> None:
     assert words(settle(state, message, others)) == expected
@@ -69,12 +69,12 @@ def test_the_rest_of_a_transit_is_held_for_the_reason_that_its_delivery_was() ->
     assert changes[1].columns == {"reason": "look at it"}
 
 
-def test_what_only_informs_is_finished_when_it_was_taken() -> None:
+def test_a_message_that_only_informs_is_finished_when_it_was_taken() -> None:
     informs = settle(DeliveryState.DELIVERED, State.ACCEPTED, operation=Operation.INFORM)
     assert words(informs) == [Event.SETTLED]
 
 
-def test_what_is_to_be_tried_again_is_held_where_its_message_was_held_meanwhile() -> None:
+def test_a_delivery_to_be_tried_again_is_held_if_its_message_was_held_meanwhile() -> None:
     assert settle(DeliveryState.PENDING, State.HELD).state is DeliveryState.HELD
     assert settle(DeliveryState.PENDING, State.ACCEPTED).state is DeliveryState.PENDING
 
@@ -93,7 +93,9 @@ def test_customs_may_have_what_it_took_once_whatever_becomes_of_the_second_time(
         (State.DELIVERED, False, (True, [DELIVERY_HELD])),
     ],
 )
-def test_what_is_given_up_is_held(message: State, unsure: bool, expected: tuple[bool, list[str]]) -> None:
+def test_a_delivery_that_is_given_up_is_held(
+    message: State, unsure: bool, expected: tuple[bool, list[str]]
+) -> None:
     end = given_up(ATTEMPT, "its time is over", message, NOW, unsure=unsure)
     assert end.state is DeliveryState.HELD
     assert (end.unsure, words(end)) == expected

@@ -124,7 +124,7 @@ def test_names_stay_what_they_are_when_more_comes() -> None:
     assert len({path.casefold() for path in every}) == len(every)
 
 
-def test_names_that_a_file_system_confuses_are_told_apart() -> None:
+def test_names_that_a_file_system_confuses_are_made_different() -> None:
     parts = (PARTS[0], *(replace(PARTS[1], name=name) for name in ("A.pdf", "a.PDF", "a.pdf")))
     names = [path for path in paths(sent(1, parts=parts)) if path.startswith("documents/")]
     assert names == ["documents/A.pdf", "documents/a-2.PDF", "documents/a-3.pdf"]
@@ -141,12 +141,12 @@ def test_every_name_is_safe(wanted: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "0202 ", "0" * 33, "０２０２", "0202\n", "%2e%2e"])
-def test_what_is_no_number_names_no_entry(text: str) -> None:
+def test_a_name_that_is_no_entry_number_names_no_dossier(text: str) -> None:
     assert not names_entry(text)
     assert names_entry(ENTRY)
 
 
-def test_what_was_asked_for_and_what_is_missing_are_told() -> None:
+def test_a_dossier_has_document_requests_and_missing_documents() -> None:
     said = (
         receipt_of(1, RecordKind.RECEIPT, "Request_a_1.xml", kind="request"),
         receipt_of(2, RecordKind.RECEIPT, "Request_b_1.xml", kind="request", sha256=f"{1:064}"),
@@ -227,7 +227,7 @@ def test_a_large_part_is_read_in_little_memory() -> None:
     assert peak < 1_000_000
 
 
-def test_what_is_damaged_or_gone_is_said() -> None:
+def test_damaged_and_missing_parts_are_reported() -> None:
     blobs = stored(BODY, ZIP_DEFLATED)
     whole = blobs["0" * 64]
     at = whole.index(b"b.pdf") + 200

@@ -70,7 +70,7 @@ def test_a_correction_of_what_customs_returned_is_found_by_its_number(harness: H
     assert [entry for entry, _at in asyncio.run(filing.entries(1))] == [ENTRY]
 
 
-def test_what_was_refused_or_sent_again_is_in_no_dossier(harness: Harness) -> None:
+def test_refused_and_repeated_messages_are_in_no_dossier(harness: Harness) -> None:
     body = packed(Declaration())
     accepted = harness.judged(ACCOUNT, "a.zip", body)
     repeated = harness.judged(ACCOUNT, "a.zip", body)
@@ -84,7 +84,7 @@ def test_what_was_refused_or_sent_again_is_in_no_dossier(harness: Harness) -> No
     assert dossier_of(harness, refused.message) is None
 
 
-def test_a_file_that_came_on_its_own_is_among_the_documents(harness: Harness) -> None:
+def test_a_file_that_was_sent_separately_is_among_the_documents(harness: Harness) -> None:
     declaration = Declaration(documents=(Document(code=INVOICE, body=pdf()),))
     ((name, body),) = files(declaration).items()
     assert harness.judged(ACCOUNT, name, body).event is Event.WAITING

@@ -149,7 +149,7 @@ def translating(fact: str, column: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("code", "told"), [("502", "USD"), ("USD", "USD"), ("398", "398"), ("9", "9")])
-def test_a_fact_is_told_as_the_column_of_a_code_list_that_the_profile_names(
+def test_a_fact_is_translated_by_the_code_list_column_that_the_profile_names(
     tmp_path: Path, code: str, told: str
 ) -> None:
     loaded = Families.load(folder(tmp_path, translating("reference", "unit.iso")))
@@ -166,7 +166,7 @@ def test_a_translation_of_what_is_not_there_is_refused(tmp_path: Path, fact: str
 
 
 @pytest.mark.parametrize("habit", HABITS)
-def test_a_currency_is_told_alike_whoever_wrote_it(habit: Habit) -> None:
+def test_the_fact_of_a_currency_is_the_same_whichever_code_the_sender_uses(habit: Habit) -> None:
     assert facts(render(Declaration(lines=(Line(currency="EUR"),)), habit))["currency"] == "EUR"
 
 
@@ -216,7 +216,7 @@ def test_blank_facts_are_absent_and_others_are_stripped() -> None:
 
 
 @pytest.mark.parametrize("letter", "ABCDEG")
-def test_only_c_and_d_declare(letter: str) -> None:
+def test_only_operations_c_and_d_declare(letter: str) -> None:
     (kind,) = (each for each in families().types if each.name == "DecMessage")
     expected = Operation.DECLARE if letter in "CD" else Operation.SAVE
     assert kind.operation({"oper_type": letter}) is expected
@@ -323,6 +323,6 @@ def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
 
 
 @pytest.mark.parametrize("name", ["DocumentPackage", "AgreementNotice"])
-def test_what_nobody_answers_informs_and_is_finished_when_it_was_taken(name: str) -> None:
+def test_a_type_without_answers_only_informs_and_is_finished_when_taken(name: str) -> None:
     (kind,) = (each for each in families().types if each.name == name)
     assert kind.operation({}) is Operation.INFORM

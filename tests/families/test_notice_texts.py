@@ -34,7 +34,7 @@ en = "loads $bill_no"
 
 
 @pytest.mark.parametrize("code", [*CODES.statuses, "no-list-has-this"])
-def test_every_code_of_customs_is_told_in_both_languages(code: str) -> None:
+def test_every_code_of_customs_has_a_text_in_both_languages(code: str) -> None:
     texts = families().notices("cn-dec")
     assert texts is not None
     sentences = texts.of_answer(
@@ -47,7 +47,7 @@ def test_every_code_of_customs_is_told_in_both_languages(code: str) -> None:
         assert "$" not in text
 
 
-def test_premises_are_told_by_what_they_know_the_goods_and_whether_they_leave_or_are_loaded() -> None:
+def test_a_notice_to_premises_identifies_the_goods_and_says_whether_they_leave_or_are_loaded() -> None:
     texts = families().notices("cn-dec")
     assert texts is not None
     for direction, may in (("I", "准予提离"), ("E", "准予装运")):
@@ -64,14 +64,14 @@ def test_premises_are_told_by_what_they_know_the_goods_and_whether_they_leave_or
         assert (may in sentences["zh"], "集装箱：无" in sentences["zh"]) == (True, True)
 
 
-def test_what_an_answer_does_not_say_is_a_dash() -> None:
+def test_a_missing_value_of_an_answer_is_a_dash() -> None:
     text = NoticeTexts.read(GOOD, SOME).of_answer(
         OTHER, entry_id="", seq_no="", reference="", code="", note=""
     )
     assert text == {"zh": "回执 –", "en": "answer –"}
 
 
-def test_customs_words_are_not_taken_for_a_template() -> None:
+def test_the_text_of_customs_is_not_treated_as_a_template() -> None:
     text = NoticeTexts.read(GOOD, SOME).of_answer(
         OTHER, entry_id="", seq_no="", reference="", code="$note", note="x"
     )

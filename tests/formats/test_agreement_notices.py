@@ -103,7 +103,7 @@ def told_notices(draw: st.DrawFn) -> AgreementNotice:
 
 
 @given(told_notices())
-def test_what_is_written_fits_the_schema_and_is_read_again(notice: AgreementNotice) -> None:
+def test_a_written_notice_is_valid_and_can_be_read(notice: AgreementNotice) -> None:
     root = xml.parse(etree.tostring(build_notice(notice)))
 
     assert families().recognise(root).schema.validate(root)
@@ -146,7 +146,7 @@ def test_a_signature_does_not_keep_a_notice_from_being_read() -> None:
     assert read_notice(xml.trusted(body)) == NOTICE
 
 
-def test_times_are_told_in_utc() -> None:
+def test_times_are_in_utc() -> None:
     there = replace(NOTICE, at=AT.astimezone(timezone(timedelta(hours=8))))
     assert build_notice(there).findtext("{*}At") == "2026-11-23T02:00:00+00:00"
 
@@ -236,7 +236,7 @@ def test_a_notice_of_other_values_is_refused_by_its_schema(path: str, text: str)
     assert {each.code for each in refused.value.findings} == {"schema-value"}
 
 
-def test_what_a_value_must_be_is_said_in_words() -> None:
+def test_a_refused_value_is_explained_in_words() -> None:
     root = build_notice(NOTICE)
     value = root.find("{*}Agreement/{*}Value")
     assert value is not None
@@ -294,5 +294,5 @@ def test_a_request_becomes_an_agreement_for_one_shipment(
 @pytest.mark.parametrize(
     ("sender", "side"), [("2200980001", AgreementSide.BROKER), ("2200910001", AgreementSide.TRADER)]
 )
-def test_who_sends_a_request_proposes(sender: str, side: AgreementSide) -> None:
+def test_the_sender_of_a_request_proposes(sender: str, side: AgreementSide) -> None:
     assert proposer_of_request(REQUEST | {"cop_code": sender}) is side

@@ -85,7 +85,7 @@ def test_every_other_field_of_a_declaration_is_compared() -> None:
     assert {xml_path(element) for element in compared} <= faults
 
 
-def test_what_a_profile_says_of_elements_is_said_of_elements_that_there_are() -> None:
+def test_the_elements_that_a_profile_names_exist_in_the_schema() -> None:
     for kind in TYPES:
         files = resources.files("schemas").joinpath(kind.family, kind.version)
         names = {

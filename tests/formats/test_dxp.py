@@ -46,7 +46,7 @@ class Trickle(io.BytesIO):
 
 
 @given(HEADS, st.binary(max_size=500))
-def test_what_is_written_is_read_as_it_was(head: Head, data: bytes) -> None:
+def test_a_written_envelope_is_read_back_unchanged(head: Head, data: bytes) -> None:
     for stream in (io.BytesIO, Trickle):
         out = io.BytesIO()
         assert read(stream(written(head, data)), out) == head
@@ -61,7 +61,7 @@ def test_data_longer_than_what_is_read_at_once_come_whole(size: int) -> None:
     assert out.getvalue() == data
 
 
-def test_it_holds_the_elements_of_the_format_in_their_order() -> None:
+def test_an_envelope_has_the_elements_of_the_format_in_order() -> None:
     root = trusted(written(Head(id="K", sender="S", receivers=("R",), type="DECMSG", name="n.zip"), b"data"))
     assert root.tag == f"{{{NAMESPACE}}}DxpMsg"
     assert (root.get("ver"), root.get("Id")) == ("1.0", "MK")
@@ -143,13 +143,13 @@ def test_a_hostile_envelope_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_an_answer_in_a_hostile_envelope_stays_as_it_came(name: str) -> None:
+def test_an_answer_in_a_hostile_envelope_stays_as_it_was_received(name: str) -> None:
     answer = Answer(id="7", name="a.xml", body=HOSTILE[name])
     assert unwrapped(answer) == answer
 
 
 @given(st.binary(max_size=300))
-def test_whatever_stands_around_data_is_read_or_refused(junk: bytes) -> None:
+def test_any_envelope_around_data_is_read_or_refused(junk: bytes) -> None:
     for body in (junk + WHOLE, WHOLE.replace(DATA, junk), WHOLE.replace(b"</Data>", junk + b"</Data>")):
         with suppress(MessageRejected):
             read(io.BytesIO(body), io.BytesIO())
@@ -169,7 +169,7 @@ def test_a_dangerous_name_or_a_key_that_is_none_is_not_taken_over(name: str) -> 
     assert unwrapped(answer) == Answer(id="7", name="a.xml", body=b"<DEC_RESULT/>")
 
 
-def test_the_word_of_the_platform_itself_is_passed_on_as_it_is() -> None:
+def test_an_answer_of_the_platform_itself_is_passed_on_as_it_is() -> None:
     body = f'<DxpRep xmlns="{NAMESPACE}"><RecevierId>R</RecevierId><Note>DxpMsg</Note></DxpRep>'.encode()
     answer = Answer(id="7", name="a.xml", body=body)
     assert unwrapped(answer) == answer

@@ -87,7 +87,7 @@ _PIECES = ["<?xml", " ", "\t", "version", "=", '"1.0"', "'1.0'", "encoding", '"U
 
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=14).map("".join))
-def test_what_is_read_is_read_alike_by_libxml2(beginning: str) -> None:
+def test_a_decoded_document_is_the_same_to_libxml2(beginning: str) -> None:
     """Its own parser decides by the declaration here; ours is told that the text is UTF-8."""
     document = f"{beginning}<a>天津</a>"
     for encoding in ("utf-8", "gbk"):

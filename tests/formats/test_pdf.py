@@ -170,7 +170,7 @@ class TestTrailer:
 
     DATA = with_trailer(pdf(2), name="0200.pdf", code="00000001", office="0200", trade_code="4403180001")
 
-    def test_it_is_recognised_and_the_pdf_before_it_is_read(self) -> None:
+    def test_a_trailer_is_recognised_and_the_pdf_before_it_is_read(self) -> None:
         assert self.DATA.endswith(b" ")
         assert inspect(self.DATA) == Pdf(
             version=14, pages=2, trailer=True, trailer_name="0200.pdf", trailer_code="00000001"
@@ -190,7 +190,7 @@ class TestTrailer:
             b"<html><body>404</body></html>",
         ],
     )
-    def test_what_is_not_that_block_is_no_trailer(self, block: bytes) -> None:
+    def test_other_blocks_are_no_trailer(self, block: bytes) -> None:
         assert inspect(pdf() + block) == Pdf(version=14, pages=1)
         assert inspect(pdf() + block + b"-" * 2048).problem == NO_END
 
@@ -211,7 +211,7 @@ class TestTrailer:
         (raw_pdf(CATALOG, pages(b"", count=0)), "no pages found"),
     ],
 )
-def test_what_is_no_readable_pdf_has_a_problem_in_both_languages(data: bytes, problem: str) -> None:
+def test_an_unreadable_pdf_has_a_problem_in_both_languages(data: bytes, problem: str) -> None:
     facts = inspect(data)
     assert facts.problem == problem
     assert facts.problem_zh
@@ -295,7 +295,7 @@ SOUND = [pdf(2), pdf(encrypted=True), with_form("/Sig", True), saved_with_object
     st.sampled_from(SOUND),
     st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(max_size=6)), min_size=1, max_size=8),
 )
-def test_whatever_the_bytes_are_there_are_facts(data: bytes, edits: list[tuple[int, bytes]]) -> None:
+def test_any_bytes_give_facts(data: bytes, edits: list[tuple[int, bytes]]) -> None:
     changed = bytearray(data)
     for at, some in edits:
         place = at % len(changed)

@@ -22,7 +22,7 @@ TAKES = "its structure takes more than 134217728 bytes of memory"
         pytest.param(in_object_streams(60, 400_000), (UNFOLDS, TAKES), id="sixty of which each is sound"),
     ],
 )
-def test_what_a_file_may_unfold_to_is_counted_over_all_its_streams(
+def test_the_unpacked_size_of_a_pdf_is_limited_over_all_its_streams(
     data: bytes, problems: tuple[str, ...]
 ) -> None:
     began = time.process_time()

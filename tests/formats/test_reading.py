@@ -173,7 +173,7 @@ def test_a_number_is_the_same_in_whatever_form_it_is_written(value: Decimal) -> 
 @pytest.mark.parametrize(
     "text", ["", "+", ".", "1e5", "1 2", "１２", "٣", "NaN", "Infinity", "1_0", "--1", "　1"]
 )
-def test_what_no_schema_takes_for_a_number_is_none(text: str) -> None:
+def test_a_text_that_no_schema_takes_for_a_number_is_none(text: str) -> None:
     assert number(text) is None
 
 
@@ -209,7 +209,7 @@ def test_the_name_of_a_schema_is_not_followed_and_refuses_nothing(name: str) -> 
     assert (finding.place.file, finding.place.xpath) == ("declaration.xml", "/DecMessage")
 
 
-def test_what_is_usual_is_read_as_it_is_without_a_copy() -> None:
+def test_usual_documents_are_read_without_a_copy() -> None:
     root = xml.parse(written(everything()))
     assert reading(root).root is root
 

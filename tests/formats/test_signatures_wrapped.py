@@ -135,7 +135,7 @@ XADES_VARIANTS: dict[str, Callable[[str], str]] = {
 }
 
 
-def test_what_the_variants_are_made_of_verifies() -> None:
+def test_the_signature_that_the_variants_are_made_of_verifies() -> None:
     for text in (signed(), signed(as_xades=True)):
         assert xmlsec1_accepts(text.encode(), SIGNER)
         assert verified(text, SIGNER.registered).root.findtext("{urn:m}head") == "good"
@@ -232,7 +232,7 @@ SIGNED_OTHERWISE = {
 
 
 @pytest.mark.parametrize(("habit", "fault"), SIGNED_OTHERWISE.values(), ids=SIGNED_OTHERWISE)
-def test_what_a_registered_key_signed_otherwise_is_refused(habit: Habit, fault: str) -> None:
+def test_a_signature_of_a_registered_key_in_another_form_is_refused(habit: Habit, fault: str) -> None:
     document = DOCUMENT.replace('"urn:m">', '"urn:m" xml:id="R">', 1).replace(' Id="H"', ' xml:id="H"')
     text = habit.sign(document, SIGNER)
 

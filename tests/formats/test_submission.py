@@ -130,7 +130,7 @@ def test_customs_reads_from_the_envelope_what_the_gateway_knew(schema: etree.XML
     assert envelope.link == known["received"].link
 
 
-def test_what_does_not_apply_is_absent(schema: etree.XMLSchema) -> None:
+def test_elements_that_do_not_apply_are_absent(schema: etree.XMLSchema) -> None:
     known = values() | {"certificate": None, "linked": None, "findings": ()}
     known["sender"] = replace(known["sender"], classes=())
 
@@ -145,7 +145,7 @@ def test_what_does_not_apply_is_absent(schema: etree.XMLSchema) -> None:
 
 
 @pytest.mark.parametrize("name", ["decl.zip", "decl.xml", "报关单 1.zip", "a..b.zip", "x" * 96 + ".zip"])
-def test_a_harmless_name_is_kept(name: str) -> None:
+def test_a_harmless_name_is_left_as_it_is(name: str) -> None:
     assert inner_name(name) == name
 
 

@@ -161,7 +161,7 @@ def test_a_receipt_that_is_not_as_it_was_given_is_named(home: Home, column: str)
 UNSIGNED = "SELECT id, name, body FROM receipts WHERE kind IN ('technical', 'business', 'report') ORDER BY id"
 
 
-def test_what_bears_no_signature_of_ours_is_held_to_its_digest_in_the_log(home: Home) -> None:
+def test_receipts_without_our_signature_are_checked_by_their_digest_in_the_log(home: Home) -> None:
     with closing(sqlite3.connect(home.database)) as store:
         rows = store.execute(UNSIGNED).fetchall()
         assert {name.split("_")[0] for _id, name, _body in rows} == {"Failed", "Report", "Receipt"}
@@ -235,7 +235,7 @@ def test_the_command_ends_with_1_and_names_what_is_wrong(home: Home) -> None:
     ("table", "own", "column"),
     [("events", "sequence", "at"), ("messages", "seq", "body"), ("receipts", "id", "created_at")],
 )
-def test_a_row_that_cannot_be_read_is_named_and_the_others_are_looked_at(
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_checked(
     home: Home, table: str, own: str, column: str
 ) -> None:
     with closing(sqlite3.connect(home.database)) as store:

@@ -57,7 +57,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
-def test_what_is_restored_has_every_row_package_key_and_setting(harness: Harness, tmp_path: Path) -> None:
+def test_a_restored_home_has_every_row_package_key_and_setting(harness: Harness, tmp_path: Path) -> None:
     (harness.home.path / "backends" / "customs").mkdir(parents=True)
     (harness.home.path / "mail.password").write_text("secret")
     moment = back_up(harness.home, tmp_path / "backup", NOW)
@@ -98,7 +98,9 @@ def test_nobody_but_the_owner_reads_a_backup_or_what_is_made_of_it(harness: Harn
             assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0, each
 
 
-def test_what_was_not_settled_is_asked_about_before_it_is_sent(harness: Harness, tmp_path: Path) -> None:
+def test_deliveries_not_settled_before_a_backup_are_queried_before_they_are_sent(
+    harness: Harness, tmp_path: Path
+) -> None:
     states = [DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.HELD]
     own = [row["id"] for row in harness.rows(deliveries)]
     for id_, state in zip(own, states, strict=True):
@@ -115,7 +117,7 @@ def test_what_was_not_settled_is_asked_about_before_it_is_sent(harness: Harness,
     assert [each.unknown for each in claimed] == [True, True]
 
 
-def test_what_was_received_before_the_copy_is_asked_about_whenever_it_is_judged(
+def test_messages_received_before_a_backup_are_queried_whenever_they_are_judged(
     harness: Harness, tmp_path: Path
 ) -> None:
     """The home that it came from may have judged and sent it after it was copied."""
@@ -175,7 +177,7 @@ def test_whatever_was_changed_in_a_backup_is_found_and_nothing_is_left(
     restore(backup, new, "tests", LATER)
 
 
-def test_neither_is_written_over_anything(harness: Harness, tmp_path: Path) -> None:
+def test_neither_a_backup_nor_a_restored_home_overwrites_anything(harness: Harness, tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.mkdir()
     (there / "file").write_text("kept")
@@ -187,7 +189,7 @@ def test_neither_is_written_over_anything(harness: Harness, tmp_path: Path) -> N
     assert files(there) == {"file": b"kept"}
 
 
-def test_a_backup_inside_the_home_and_files_outside_of_it_are_told_apart(
+def test_a_backup_inside_the_home_is_distinguished_from_files_outside_of_it(
     harness: Harness, tmp_path: Path
 ) -> None:
     outside = tmp_path / "password"

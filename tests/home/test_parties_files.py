@@ -120,7 +120,7 @@ def test_a_toml_file_can_say_everything_with_its_days(folder: Path) -> None:
     )
 
 
-def test_what_a_toml_file_does_not_say_is_not_said(folder: Path) -> None:
+def test_a_toml_file_gives_no_value_for_keys_that_it_leaves_out(folder: Path) -> None:
     assert toml(folder, HEAD) == [PartyRecord(place="parties.toml, party 1 (line 1)", code="1207960303")]
 
 
@@ -177,14 +177,16 @@ def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
         ('account = {name = "a", max_package = 1}', "account.max_package: Input should be greater"),
     ],
 )
-def test_a_mistake_in_a_toml_file_is_told_with_party_line_and_key(folder: Path, line: str, told: str) -> None:
+def test_a_mistake_in_a_toml_file_is_reported_with_party_line_and_key(
+    folder: Path, line: str, told: str
+) -> None:
     (mistakes,) = errors(toml, folder, f"# first\n{HEAD}{line}\n")
 
     assert mistakes.startswith("parties.toml, party 1 (line 2)")
     assert told in mistakes
 
 
-def test_all_mistakes_of_a_toml_file_are_told_at_once(folder: Path) -> None:
+def test_all_mistakes_of_a_toml_file_are_reported_at_once(folder: Path) -> None:
     mistakes = errors(
         toml, folder, f'{HEAD}role = "boss"\nname = ""\n\n[[party]]\ncode = "x"\n\n{HEAD}{HEAD}'
     )
@@ -296,13 +298,13 @@ def test_a_list_of_roles_without_any_or_with_an_unknown_one_is_a_mistake(folder:
     assert [line.split(":")[0].rstrip(".01") for line in mistakes] == ["parties.toml, party 1 (line 1), role"]
 
 
-def test_a_name_over_two_lines_does_not_shift_the_lines_that_are_told(folder: Path) -> None:
+def test_a_name_over_two_lines_does_not_shift_the_line_numbers_of_mistakes(folder: Path) -> None:
     mistakes = errors(table, folder, 'code,name\n1207960303,"a\nb"\n12,c\n')
 
     assert mistakes == ["parties.csv, line 4, code: '12' is no customs code: 10 digits or capitals"]
 
 
-def test_all_mistakes_of_a_table_are_told_with_line_and_column(folder: Path) -> None:
+def test_all_mistakes_of_a_table_are_reported_with_line_and_column(folder: Path) -> None:
     rows = (
         ROW,
         ROW.replace("1207960303", "1.20796E+09"),

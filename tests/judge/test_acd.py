@@ -156,7 +156,7 @@ def test_only_required_fields_are_missed(block: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(("block", "name"), FIELDS)
-def test_no_field_stands_twice(block: str, name: str) -> None:
+def test_no_field_appears_twice(block: str, name: str) -> None:
     root = xml.trusted(request())
     parent = root.find(block)
     assert parent is not None
@@ -185,7 +185,7 @@ BROKEN: Final = [
 
 
 @pytest.mark.parametrize(("rule", "severity", "changed", "along"), BROKEN)
-def test_what_breaks_a_rule_is_told_under_its_number_at_its_place(
+def test_a_value_that_breaks_a_rule_is_reported_under_its_number_at_its_place(
     rule: str, severity: str, changed: dict[str, str], along: set[str]
 ) -> None:
     faults = findings(but(**changed))

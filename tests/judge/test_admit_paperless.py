@@ -66,7 +66,7 @@ def test_only_what_is_missing_is_named(harness: Harness) -> None:
     assert "contract" in text
 
 
-def test_with_its_documents_it_passes_and_owes_nothing(harness: Harness) -> None:
+def test_a_declaration_with_its_documents_passes_and_owes_nothing(harness: Harness) -> None:
     assert owed(harness, declared(harness, "trader-b", INVOICE, CONTRACT)) == (
         Due.WITH,
         [INVOICE, CONTRACT],
@@ -91,7 +91,7 @@ def test_documents_of_the_producing_kind_follow_after_release(harness: Harness) 
     )
 
 
-def test_one_that_keeps_its_papers_sends_none(harness: Harness) -> None:
+def test_an_enterprise_that_keeps_its_documents_sends_none(harness: Harness) -> None:
     assert owed(harness, declared(harness, "trader-aa"))[0] == Due.KEPT
 
 
@@ -108,7 +108,7 @@ def test_a_temporary_save_needs_nothing(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("trader_class", [C, D])
-def test_c_and_d_are_refused_for_paperless_by_name_of_the_rule(
+def test_classes_c_and_d_are_refused_for_paperless_with_the_source_of_the_rule(
     harness: Harness, trader_class: TraderClass
 ) -> None:
     harness.change("trader-b", classes=(ClassPeriod(trader_class=trader_class),))
@@ -155,7 +155,7 @@ def test_class_and_contract_of_the_day_of_receipt_decide(harness: Harness) -> No
     assert NOW.date() == TODAY
 
 
-def test_every_reason_is_told_at_once(harness: Harness) -> None:
+def test_all_reasons_are_given_at_once(harness: Harness) -> None:
     harness.change("trader-b", classes=(ClassPeriod(trader_class=D),), contracts=())
     assert [code for code, _text in refusal(declared(harness))] == [
         Fault.PAPERLESS_CLASS.code,

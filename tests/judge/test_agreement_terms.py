@@ -105,7 +105,7 @@ def test_mandates_of_others_are_named_to_nobody_else(harness: Harness) -> None:
     assert MANDATE not in finding.en
 
 
-def test_of_a_mandate_of_others_that_an_agreement_names_nothing_is_told_but_that(
+def test_of_others_mandate_that_an_agreement_names_only_the_number_is_revealed(
     harness: Harness,
 ) -> None:
     others = {"trader": enterprise("trader-b").code, "goods": ("9999",)}
@@ -133,7 +133,7 @@ def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_
     ]
 
 
-def test_none_of_several_that_fits_is_told_of_each(harness: Harness) -> None:
+def test_if_none_of_several_agreements_fits_the_receipt_says_why_for_each(harness: Harness) -> None:
     notify(harness, goods=("9999",))
     notify(harness, OTHER, direction="E")
     decision = declared(harness, NUMBER, OTHER)
@@ -141,7 +141,9 @@ def test_none_of_several_that_fits_is_told_of_each(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("comes", [NUMBER, OTHER])
-def test_who_waits_for_one_of_several_is_woken_by_whichever_comes(harness: Harness, comes: str) -> None:
+def test_a_declaration_that_waits_for_one_of_several_agreements_is_woken_by_any_of_them(
+    harness: Harness, comes: str
+) -> None:
     notify(harness, OTHER, PROPOSED)
     waits = declared(harness, NUMBER, OTHER)
     assert harness.message(waits.message)["waiting_for"] == f"agreements {NUMBER} {OTHER}"

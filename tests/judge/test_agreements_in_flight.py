@@ -98,7 +98,7 @@ def test_a_mandate_that_ends_while_a_declaration_is_judged_has_it_judged_again(
     assert [finding.code for finding in harness.judgement(received).findings] == [Fault.AGREEMENT_UNFIT.code]
 
 
-def test_where_the_policy_holds_what_customs_has_not_taken_stops_with_its_deliveries(
+def test_if_the_policy_holds_messages_those_that_customs_has_not_taken_stop_with_their_deliveries(
     harness: Harness,
 ) -> None:
     revoked(harness, "hold")
@@ -112,7 +112,7 @@ def test_where_the_policy_holds_what_customs_has_not_taken_stops_with_its_delive
     assert [each["event"] for each in harness.rows(events, message=message)][-1] == Event.HELD
 
 
-def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_anew(harness: Harness) -> None:
+def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_again(harness: Harness) -> None:
     revoked(harness, "hold")
     told(harness)
     message = declared(harness)
@@ -132,7 +132,7 @@ def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_anew(harness
 
 
 @pytest.mark.parametrize("what", ["deliver", "hold"])
-def test_what_waits_for_an_agreement_is_judged_again_when_it_ends_whatever_the_policy_says(
+def test_a_declaration_that_waits_for_an_agreement_is_judged_again_when_it_ends_whatever_the_policy(
     harness: Harness, what: Literal["deliver", "hold"]
 ) -> None:
     revoked(harness, what)
@@ -145,7 +145,7 @@ def test_what_waits_for_an_agreement_is_judged_again_when_it_ends_whatever_the_p
     assert "terminated" in decision.findings[0].en
 
 
-def test_of_two_that_wait_for_the_same_agreement_the_first_gets_it(harness: Harness) -> None:
+def test_of_two_declarations_that_wait_for_one_agreement_the_first_gets_it(harness: Harness) -> None:
     first, second = declared(harness, "R1"), declared(harness, "R2")
     told(harness)
     for message in (first, second):

@@ -28,7 +28,7 @@ NUMBER = "195200016172325"
 
 
 @pytest.mark.parametrize("forms", [(ReceiptForm.SINGLE_WINDOW,), (ReceiptForm.GATEWAY,)])
-def test_both_sides_are_told_whichever_receipts_they_chose(
+def test_both_sides_are_notified_whichever_receipts_they_chose(
     harness: Harness, forms: tuple[ReceiptForm, ...]
 ) -> None:
     for account in ("trader-a", "broker-aa"):
@@ -43,7 +43,7 @@ def test_both_sides_are_told_whichever_receipts_they_chose(
     assert {(each.kind, each.body, each.final) for each in others} == {(ReceiptKind.AGREEMENT, body, False)}
 
 
-def test_a_side_without_an_account_is_told_nothing(harness: Harness) -> None:
+def test_a_side_without_an_account_is_not_notified(harness: Harness) -> None:
     harness.change("trader-a", account=None)
 
     decision = harness.judged(ACCOUNT, "confirmed.xml", signed_notice(harness.home, agreement(NUMBER)))
@@ -51,7 +51,7 @@ def test_a_side_without_an_account_is_told_nothing(harness: Harness) -> None:
     assert [each.account for each in decision.receipts] == [ACCOUNT, "broker-aa"]
 
 
-def test_a_notice_that_tells_what_is_known_is_accepted_and_told_to_nobody(harness: Harness) -> None:
+def test_a_notice_of_a_known_state_is_accepted_and_nobody_is_notified(harness: Harness) -> None:
     harness.judged(ACCOUNT, "confirmed.xml", signed_notice(harness.home, agreement(NUMBER)))
 
     # Overtaken on its way by the confirmation.
@@ -78,7 +78,7 @@ def test_the_number_of_a_notice_is_taken_also_where_it_goes_to_nobody_else(harne
     assert row["state"] == AgreementState.IN_FORCE
 
 
-def test_a_long_term_mandate_stays_in_force_when_the_association_tells_that_it_was_used(
+def test_a_long_term_mandate_stays_in_force_when_the_association_reports_a_use(
     harness: Harness,
 ) -> None:
     mandate = agreement("20269000001", kind=AgreementKind.LONG_TERM)
@@ -108,7 +108,7 @@ OWN = enterprise("broker-aa").code
     ],
     ids=["ends before it begins", "one party", "nobody here"],
 )
-def test_a_notice_that_makes_no_sense_is_refused_whatever_it_tells(
+def test_a_notice_that_makes_no_sense_is_refused_whatever_its_act(
     harness: Harness, terms: dict[str, Any], told: str, act: NoticeAct
 ) -> None:
     decision = harness.judged(ACCOUNT, "n.xml", signed_notice(harness.home, agreement(NUMBER, **terms), act))
@@ -136,7 +136,7 @@ def test_a_validity_that_begins_later_is_sound(harness: Harness) -> None:
     )
 
 
-def test_a_second_confirmation_with_other_terms_is_refused_and_with_the_same_is_known(
+def test_a_second_confirmation_is_refused_with_other_terms_and_has_no_effect_with_the_same(
     harness: Harness,
 ) -> None:
     terms = agreement(NUMBER, goods=("8482", "8483"))
@@ -192,7 +192,7 @@ def test_an_agreement_that_is_only_proposed_is_amended_and_stays_so(harness: Har
 
 
 @pytest.mark.parametrize("ended", [Act.USED, Act.REFUSED, Act.WITHDRAWN, Act.TERMINATED])
-def test_what_is_used_or_ended_has_its_terms_for_good(harness: Harness, ended: Act) -> None:
+def test_an_agreement_that_is_used_or_ended_is_never_amended(harness: Harness, ended: Act) -> None:
     terms = agreement(NUMBER, goods=("8482",))
     harness.judged(ACCOUNT, "1.xml", signed_notice(harness.home, terms, ended))
     amended = harness.judged(

@@ -71,7 +71,7 @@ def test_a_trader_may_not_send_what_its_broker_is_to_declare(harness: Harness) -
     assert {finding.code for finding in decision.findings} == {Fault.WRONG_PARTY.code}
 
 
-def test_an_account_of_no_party_is_told_so(harness: Harness) -> None:
+def test_an_account_of_no_party_is_refused_with_that_reason(harness: Harness) -> None:
     with harness.nothing_else_touched():
         decision = harness.judged("nobody", "a.xml", render(Declaration()))
     assert_refusal_is_told(harness, decision, "a.xml")

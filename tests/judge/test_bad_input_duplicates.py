@@ -81,7 +81,7 @@ def test_the_same_again_gets_its_receipts_again_and_has_no_second_effect(harness
     ] == [True]
 
 
-def test_a_repetition_brings_what_customs_has_said_since(harness: Harness) -> None:
+def test_a_repeated_message_gets_the_answers_that_customs_has_given_since(harness: Harness) -> None:
     first = sent(harness, FIRST)
     answered(harness, first, "L")
     again = sent(harness, FIRST, "again.zip")
@@ -112,14 +112,14 @@ def test_other_content_under_an_accepted_reference_is_refused(harness: Harness) 
     assert holder_of(harness) == [first.message]
 
 
-def test_what_was_refused_as_a_duplicate_does_not_take_the_place_of_the_first(harness: Harness) -> None:
+def test_a_refused_duplicate_does_not_take_the_place_of_the_first(harness: Harness) -> None:
     first = sent(harness, FIRST)
     refused(harness, OTHER)
     assert refused(harness, OTHER, "b.zip").findings[0].code == Fault.DUPLICATE_REFERENCE.code
     assert sent(harness, FIRST, "c.zip").linked == first.message
 
 
-def test_the_same_after_a_rejection_is_judged_anew(harness: Harness) -> None:
+def test_the_same_message_after_a_rejection_is_judged_again(harness: Harness) -> None:
     refused(harness, FAULTY)
     again = refused(harness, FAULTY)
     assert [finding.rule for finding in again.findings] == ["DEC-501"]
@@ -138,7 +138,7 @@ def test_a_correction_after_a_rejection_is_accepted_and_linked_to_it(harness: Ha
 
 @pytest.mark.parametrize("declaration", [FIRST, OTHER], ids=["same", "other"])
 @pytest.mark.parametrize("channel", ["E", "Z"])
-def test_what_customs_refused_may_be_sent_again_or_corrected(
+def test_a_declaration_that_customs_refused_may_be_sent_again_or_corrected(
     channel: str, declaration: Declaration, harness: Harness
 ) -> None:
     first = sent(harness, FIRST)
@@ -166,7 +166,7 @@ def test_a_second_save_with_other_content_is_a_duplicate(harness: Harness) -> No
     assert refused(harness, replace(OTHER, operation="G")).findings[0].code == Fault.DUPLICATE_REFERENCE.code
 
 
-def test_what_failed_on_our_side_never_counts(harness: Harness) -> None:
+def test_a_message_that_failed_on_our_side_does_not_count_as_a_duplicate(harness: Harness) -> None:
     received = harness.received(ACCOUNT, "a.zip", packed(FIRST))
     broken = Decision(message=received.arrival.id, attempt=1, fence=1, event=Event.FAILED, reason="tests")
     asyncio.run(harness.messages.decide(broken, NOW))

@@ -173,7 +173,7 @@ def test_a_value_limit_is_not_got_round_by_a_total_that_cannot_be_held_against_i
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
 
 
-def test_who_shows_the_agreement_of_others_learns_nothing_of_its_terms(harness: Harness) -> None:
+def test_a_sender_that_names_others_agreement_learns_nothing_of_its_terms(harness: Harness) -> None:
     terms: dict[str, Any] = {"goods": ("9999",), "direction": "E", "offices": ("2248",), "services": "BC"}
     notify(harness, trader=enterprise("trader-b").code, value=Decimal(1), currency="EUR", **terms)
     (finding,) = declared(harness, number=NUMBER).findings
@@ -191,7 +191,7 @@ def test_an_agreement_stands_and_falls_with_the_mandate_that_it_is_under(harness
     assert f"mandate {row['number']}: terminated" in decision.findings[0].en
 
 
-def test_what_waited_too_long_is_refused(harness: Harness) -> None:
+def test_a_declaration_that_waited_too_long_is_refused(harness: Harness) -> None:
     waits = declared(harness, number=NUMBER)
     late = harness.message(waits.message)["until"] + timedelta(seconds=1)
     assert harness.expired(late) == 1
@@ -200,14 +200,14 @@ def test_what_waited_too_long_is_refused(harness: Harness) -> None:
     assert codes(decision) == [Fault.WAIT_EXPIRED.code, Fault.AWAITED.code]
 
 
-def test_only_the_association_tells_of_agreements(harness: Harness) -> None:
+def test_only_the_association_sends_agreement_notices(harness: Harness) -> None:
     body = signed_notice(harness.home, agreement(NUMBER), account="broker-aa")
     decision = harness.judged("broker-aa", "a.xml", body)
     assert (decision.event, codes(decision)) == (Event.REFUSED, [Fault.NOT_ASSOCIATION.code])
     assert harness.rows(agreements, number=NUMBER) == []
 
 
-def test_what_cannot_happen_to_an_agreement_any_more_is_refused(harness: Harness) -> None:
+def test_an_act_that_an_agreements_state_does_not_allow_is_refused(harness: Harness) -> None:
     notify(harness)
     notify(harness, Act.TERMINATED)
     decision = notify(harness, Act.USED)
@@ -220,7 +220,7 @@ def test_an_agreement_never_goes_over_to_other_parties(harness: Harness) -> None
     assert codes(decision) == [Fault.AGREEMENT_ACT.code]
 
 
-def test_its_terms_are_those_that_were_confirmed(harness: Harness) -> None:
+def test_an_agreement_has_the_terms_that_were_confirmed(harness: Harness) -> None:
     notify(harness, "proposed", goods=("8482",))
     notify(harness, goods=("8482102000",))
     notify(harness, Act.TERMINATED, goods=("9999",))

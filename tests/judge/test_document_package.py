@@ -67,7 +67,7 @@ def test_documents_follow_a_declaration_by_one_of_its_numbers(number: str, fact:
         package(note="<Note>1</Note><Note>2</Note>"),
     ],
 )
-def test_what_is_no_document_package_is_refused_by_its_schema(wrong: bytes) -> None:
+def test_an_invalid_document_package_is_refused_by_its_schema(wrong: bytes) -> None:
     with pytest.raises(MessageRejected) as refused:
         judged(wrong, *FILES)
     codes = {each.code for each in refused.value.findings}
@@ -111,7 +111,7 @@ BROKEN: Final[list[tuple[str, str, bytes, tuple[Part, ...]]]] = [
 
 
 @pytest.mark.parametrize(("rule", "code", "wrong", "files"), BROKEN)
-def test_what_breaks_a_rule_is_told_under_its_number(
+def test_a_document_that_breaks_a_rule_is_reported_under_its_number(
     rule: str, code: str, wrong: bytes, files: tuple[Part, ...]
 ) -> None:
     assert [(each.rule, each.code) for each in findings(wrong, *files)] == [(rule, code)]
@@ -135,7 +135,7 @@ def _rules(name: str) -> RuleSet:
     return rule_set
 
 
-def test_a_class_that_many_documents_have_is_told_once() -> None:
+def test_a_class_that_many_documents_have_is_listed_once() -> None:
     files = tuple(file(f"{number}.pdf", pdf=SOUND) for number in range(200))
     validated = judged(package(documents="".join(document(each.name) for each in files)), *files)
     facts = validated.type.facts(validated.root)

@@ -77,7 +77,7 @@ def codes(decision: Decision) -> list[str]:
     return [finding.code for finding in decision.findings]
 
 
-def test_pdfs_that_came_first_are_accepted_with_the_declaration_that_lists_them(harness: Harness) -> None:
+def test_pdfs_that_arrive_first_are_accepted_with_the_declaration_that_lists_them(harness: Harness) -> None:
     loose = [sent(harness, FIRST), sent(harness, SECOND)]
     assert [each.event for each in loose] == [Event.WAITING, Event.WAITING]
     decision = declared(harness)
@@ -92,7 +92,9 @@ def test_pdfs_that_came_first_are_accepted_with_the_declaration_that_lists_them(
     assert sent_on == [FIRST, SECOND]
 
 
-def test_a_declaration_that_came_first_waits_for_all_its_pdfs_and_goes_on_by_itself(harness: Harness) -> None:
+def test_a_declaration_that_arrives_first_waits_for_all_its_pdfs_and_goes_on_by_itself(
+    harness: Harness,
+) -> None:
     waits = declared(harness)
     assert waits.event is Event.WAITING
     assert [finding.place.file for finding in waits.findings] == [FIRST, SECOND]
@@ -107,7 +109,7 @@ def test_a_declaration_that_came_first_waits_for_all_its_pdfs_and_goes_on_by_its
     assert [row["verdict"] for row in receipt_rows] == ["waiting", "accepted"]
 
 
-def test_a_declaration_is_not_told_again_that_it_waits(harness: Harness) -> None:
+def test_a_declaration_that_goes_on_waiting_gets_no_second_pending_receipt(harness: Harness) -> None:
     waits = declared(harness)
     sent(harness, FIRST)
     assert woken(harness).event is Event.WAITING
@@ -131,7 +133,7 @@ def test_a_declaration_may_list_a_file_without_its_suffix(pdfs_first: bool, harn
         assert woken(harness).event is Event.PASSED
 
 
-def test_the_receipt_of_the_declaration_and_those_of_its_pdfs_tell_of_one_another(harness: Harness) -> None:
+def test_the_receipts_of_the_declaration_and_of_its_pdfs_name_each_other(harness: Harness) -> None:
     loose = sent(harness, FIRST)
     sent(harness, SECOND)
     decision = declared(harness)
@@ -179,7 +181,7 @@ def test_pdfs_whose_names_differ_in_case_only_go_to_customs_under_two_names(
     inspect(out, (own,), NOW + timedelta(minutes=1), tmp_path)
 
 
-def test_the_newest_pdf_of_a_name_counts_and_the_one_before_is_told(harness: Harness) -> None:
+def test_the_newest_pdf_of_a_name_counts_and_the_one_before_is_rejected(harness: Harness) -> None:
     older = sent(harness, FIRST)
     newer = harness.judged(ACCOUNT, FIRST, PDF)
     sent(harness, SECOND)
@@ -229,7 +231,7 @@ def test_of_two_declarations_that_list_one_pdf_one_gets_it(harness: Harness) -> 
     assert harness.judgement(received).event is Event.WAITING
 
 
-def test_of_two_that_list_one_pdf_the_first_received_gets_it_though_the_other_is_judged_first(
+def test_of_two_declarations_that_list_one_pdf_the_first_received_gets_it_in_any_order_of_judgement(
     harness: Harness,
 ) -> None:
     one = Declaration(documents=LISTED.documents[:1])
@@ -247,7 +249,7 @@ def test_of_two_that_list_one_pdf_the_first_received_gets_it_though_the_other_is
     assert Event.PASSED not in decided.values()
 
 
-def test_what_waits_too_long_is_refused_with_its_name(harness: Harness) -> None:
+def test_a_pdf_that_waits_too_long_is_refused_with_its_name(harness: Harness) -> None:
     loose, waits = sent(harness, SECOND), declared(harness)
     hours = harness.rules.policy.pdf.wait_hours
     assert asyncio.run(harness.messages.expire(NOW + timedelta(hours=hours, minutes=1))) == 2
@@ -380,14 +382,14 @@ def test_a_name_is_matched_as_those_of_parts_are_and_stays_as_it_was_sent(
     assert attached == [name]
 
 
-def test_what_is_written_exactly_counts_before_what_is_spelt_alike(harness: Harness) -> None:
+def test_an_exact_file_name_counts_before_one_that_is_spelt_alike(harness: Harness) -> None:
     for name in ("a.pdf", "A.pdf"):
         harness.judged(ACCOUNT, name, PDF)
     accepted = declared(harness, Declaration(documents=(Document(name="A", body=PDF),)))
     assert ([each.name for each in accepted.joined], accepted.findings) == (["A.pdf"], ())
 
 
-def test_of_two_that_are_spelt_alike_nobody_can_say_which_is_meant(harness: Harness) -> None:
+def test_of_two_files_spelt_alike_neither_is_chosen(harness: Harness) -> None:
     for name in ("a.PDF", "A.pdf"):
         harness.judged(ACCOUNT, name, PDF)
     refused = declared(harness, Declaration(documents=(Document(name="a.pdf", body=PDF),)))

@@ -48,7 +48,7 @@ def declaration(harness: Harness) -> str:
 @pytest.mark.parametrize(
     ("number", "wanted"), [("ClientSeqNo", "R-1"), ("SeqNo", SEQ_NO), ("EntryId", ENTRY)]
 )
-def test_they_belong_to_the_declaration_by_any_of_its_numbers(
+def test_documents_are_matched_to_a_declaration_by_any_of_its_numbers(
     harness: Harness, declaration: str, number: str, wanted: str
 ) -> None:
     decision = sent(harness, number, wanted)
@@ -59,7 +59,7 @@ def test_they_belong_to_the_declaration_by_any_of_its_numbers(
     assert receipt.verdict == "accepted"
 
 
-def test_customs_gets_them_where_the_declaration_went_and_is_told_which_it_is(
+def test_documents_go_to_the_back_end_of_their_declaration_and_name_it(
     harness: Harness, declaration: str
 ) -> None:
     (submission,) = sent(harness, "EntryId", ENTRY).submissions
@@ -88,7 +88,7 @@ def test_the_trader_may_send_them_too(harness: Harness, number: str, wanted: str
         ("ClientSeqNo", "R-1", "trader-a"),
     ],
 )
-def test_for_what_is_not_theirs_strangers_learn_nothing_but_that(
+def test_strangers_learn_nothing_of_others_declarations(
     harness: Harness, number: str, wanted: str, account: str
 ) -> None:
     decision = sent(harness, number, wanted, account)
@@ -106,7 +106,7 @@ def test_the_same_package_again_has_no_second_effect(harness: Harness, declarati
 
 
 @pytest.mark.usefixtures("declaration")
-def test_several_may_follow_one_declaration(harness: Harness) -> None:
+def test_several_document_packages_may_follow_one_declaration(harness: Harness) -> None:
     assert sent(harness, "EntryId", ENTRY, codes=(INVOICE,)).event is Event.PASSED
     assert sent(harness, "EntryId", ENTRY, codes=(CONTRACT,)).event is Event.PASSED
     assert [row["missing"] for row in harness.rows(obligations)] == [[]]
@@ -133,7 +133,7 @@ def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(
 
 
 @pytest.mark.parametrize("channel", ["E", "D"])
-def test_what_customs_refused_or_deleted_takes_no_more_documents(
+def test_a_refused_or_deleted_declaration_takes_no_more_documents(
     harness: Harness, declaration: str, channel: str
 ) -> None:
     say(harness, declaration, SEQ_NO, ENTRY, channel)

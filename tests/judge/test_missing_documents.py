@@ -93,7 +93,7 @@ def test_a_line_without_its_document_is_owed_after_release_and_stays_owed(harnes
     assert missing(harness, declaration) == [CONTRACT]
 
 
-def test_one_that_is_not_a_document_is_told_so(harness: Harness) -> None:
+def test_a_listed_file_that_is_not_a_document_is_warned_about(harness: Harness) -> None:
     decision = declared(harness, line(INVOICE, "number"))
     assert [(each.rule, each.severity.value) for each in decision.findings] == [("DEC-607", "warning")]
 

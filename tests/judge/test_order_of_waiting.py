@@ -128,7 +128,7 @@ def test_of_two_versions_that_wait_the_newer_is_filed_whichever_is_judged_first(
 
 
 @pytest.mark.slow
-def test_what_several_wait_for_goes_to_the_first_received_that_fits(harness: Harness) -> None:
+def test_what_several_messages_wait_for_goes_to_the_first_received_that_fits(harness: Harness) -> None:
     course = Course(harness)
 
     def three(run: int) -> list[bytes]:
@@ -166,7 +166,7 @@ def test_the_same_content_ends_as_a_repetition_of_the_one_that_waits(harness: Ha
 
 
 @pytest.mark.slow
-def test_what_is_sent_again_after_it_was_changed_is_what_counts_whichever_is_judged_first(
+def test_a_version_that_is_sent_again_after_a_change_counts_whichever_is_judged_first(
     harness: Harness,
 ) -> None:
     course = Course(harness)

@@ -38,7 +38,7 @@ def encoded(declaration: Declaration, habit: Habit, encoding: str) -> bytes:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("habit", HABITS, ids=NAMES)
-def test_what_a_builder_writes_is_accepted_in_every_encoding(
+def test_a_built_declaration_is_accepted_in_every_encoding(
     habit: Habit, encoding: str, harness: Harness
 ) -> None:
     declaration = Declaration(documents=(Document(code=INVOICE, body=pdf()),))
@@ -55,7 +55,7 @@ def test_what_a_builder_writes_is_accepted_in_every_encoding(
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
 @pytest.mark.parametrize("habit", HABITS, ids=NAMES)
-def test_what_a_builder_writes_is_accepted_with_its_signature(
+def test_a_built_declaration_is_accepted_with_its_signature(
     habit: Habit, kind: Kind, harness: Harness
 ) -> None:
     signer = identity(kind, "broker-aa")
@@ -86,7 +86,7 @@ def test_a_trader_may_declare_for_itself(harness: Harness) -> None:
     assert decision.event is Event.PASSED, decision.findings
 
 
-def test_the_same_message_is_judged_in_the_same_way_twice(harness: Harness) -> None:
+def test_judging_a_message_twice_gives_the_same_decision(harness: Harness) -> None:
     received = harness.received("broker-aa", "a.zip", packed(Declaration()))
     first, second = harness.judgement(received), harness.judgement(received)
     assert replace(first, receipts=(), submissions=(), trail={}) == replace(

@@ -44,7 +44,7 @@ def test_an_accepted_message_has_one_that_names_every_part_by_its_digest(harness
     assert len(root.findall("g:Package/g:Part", NS)) == 2
 
 
-def test_it_reports_the_pages_of_a_pdf_and_whether_that_bears_a_signature_of_its_own(
+def test_a_receipt_has_the_pages_of_a_pdf_and_whether_it_is_signed(
     harness: Harness,
 ) -> None:
     documents = (Document(code=INVOICE, body=with_form("/Sig", True)),)
@@ -64,7 +64,9 @@ def test_a_held_message_has_a_pending_one_that_says_nothing_of_our_insides(harne
     assert root.findall("g:Faults/*", NS) == []
 
 
-def test_one_that_waits_for_customs_says_since_when_and_that_it_goes_by_itself(harness: Harness) -> None:
+def test_a_receipt_of_a_message_that_waits_for_customs_says_since_when_and_that_it_is_sent_later(
+    harness: Harness,
+) -> None:
     decision = harness.judged(ACCOUNT, "a.zip", BODY)
     received = harness.received(ACCOUNT, "a.zip", BODY)
     pending = PendingReceipt(
@@ -150,7 +152,7 @@ def test_a_changed_receipt_is_valid_no_more(harness: Harness) -> None:
         (b"<Faults></Faults>", b'<Faults><Fault code="x" severity="error"/></Faults>'),
     ],
 )
-def test_its_schema_refuses_what_is_no_receipt(old: bytes, new: bytes, harness: Harness) -> None:
+def test_the_schema_of_receipts_refuses_what_is_no_receipt(old: bytes, new: bytes, harness: Harness) -> None:
     body = harness.judged(ACCOUNT, "a.zip", BODY).receipts[0].body
     assert body.count(old) == 1
     root = xml.parse(body.replace(old, new))

@@ -44,7 +44,7 @@ def notify(harness: Harness, act: NoticeAct, **terms: Any) -> None:
     ],
     ids=lambda acts: "-".join(acts) if isinstance(acts, tuple) else "",
 )
-def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
+def test_a_shipment_is_proposed_again_once_its_agreement_came_to_nothing(
     harness: Harness, acts: tuple[NoticeAct, ...], again: bool
 ) -> None:
     body = request("broker-aa")
@@ -65,7 +65,7 @@ def test_a_shipment_is_proposed_anew_once_its_agreement_came_to_nothing(
 
 
 @pytest.mark.parametrize(("days", "again"), [(0, False), (1, True)])
-def test_a_shipment_is_proposed_anew_once_its_agreement_is_out_of_date(
+def test_a_shipment_is_proposed_again_once_its_agreement_is_out_of_date(
     harness: Harness, days: int, again: bool
 ) -> None:
     body = request("broker-aa")

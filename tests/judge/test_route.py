@@ -35,7 +35,7 @@ def test_the_type_is_a_condition_too() -> None:
 
 
 @pytest.mark.parametrize("routes", [(), (TIANJIN,), (TIANJIN, SEA_IMPORT)])
-def test_what_no_route_covers_is_refused_and_never_sent_somewhere(routes: tuple[Route, ...]) -> None:
+def test_a_message_that_no_route_covers_is_refused_and_never_sent(routes: tuple[Route, ...]) -> None:
     with pytest.raises(MessageRejected) as refusal:
         taken(*routes, office="2248", direction="E")
     (finding,) = refusal.value.findings

@@ -39,7 +39,7 @@ def test_a_declaration_with_every_block_breaks_no_rule(operation: Operation) -> 
 
 
 @pytest.mark.parametrize("case", REQUIRED + BROKEN, ids=lambda case: case.rule)
-def test_what_breaks_a_rule_is_told_under_its_number_at_its_place(case: Case) -> None:
+def test_a_value_that_breaks_a_rule_is_reported_under_its_number_at_its_place(case: Case) -> None:
     root = everything(case.operation)
     case.change(root)
 
@@ -90,7 +90,7 @@ def test_every_rule_speaks_both_languages() -> None:
     [case for case in REQUIRED if case.operation == "D" and case.severity == "error"],
     ids=lambda case: case.rule,
 )
-def test_what_is_required_at_declaration_only_may_be_missing_from_a_temporary_save(case: Case) -> None:
+def test_elements_required_only_at_declaration_may_be_missing_from_a_temporary_save(case: Case) -> None:
     root = everything("G")
     case.change(root)
     assert findings(written(root), *FILES) == ()
@@ -155,7 +155,9 @@ def test_active_content_is_refused_where_the_policy_says_so() -> None:
         (file(f"{'x' * 61}.pdf"), "65 个字符，超过 64 个", "65 characters; at most 64."),
     ],
 )
-def test_why_a_pdf_is_unfit_is_told_with_its_value_and_the_limit(part: Part, zh: str, en: str) -> None:
+def test_a_pdf_that_exceeds_a_limit_is_refused_with_its_value_and_the_limit(
+    part: Part, zh: str, en: str
+) -> None:
     root = everything()
     text("EdocRealation/EdocID", part.name[:-4])(root)
     (finding,) = findings(written(root), part)
@@ -237,7 +239,7 @@ def test_a_name_means_the_file_of_that_name_else_the_one_that_is_spelt_alike(
     assert [each.rule for each in findings(written(root), *map(file, names))] == rules
 
 
-def test_a_bare_document_that_lists_a_file_lacks_it() -> None:
+def test_a_bare_document_that_lists_a_file_is_refused_since_the_file_is_missing() -> None:
     declaration = Declaration(documents=(Document(name="invoice.pdf", body=b"."),))
     (finding,) = findings(render(declaration))
     assert finding.code == "document-missing"
@@ -283,7 +285,7 @@ def test_a_code_is_shown_as_it_is_and_a_price_by_its_form() -> None:
     assert [finding.value for finding in findings(written(root))] == ["9***.*", "91120116MADEM0A15J"]
 
 
-def test_a_thousand_faults_are_told_as_two_hundred() -> None:
+def test_of_a_thousand_faults_two_hundred_are_reported() -> None:
     root = tree(Declaration(lines=lines(50)))
     for line in list(at(root, "DecLists")):
         for child in line:

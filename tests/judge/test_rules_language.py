@@ -193,7 +193,7 @@ def test_findings_come_in_the_order_of_the_rule_set_however_many_rules_there_are
     ],
     ids=["phase", "let in a pattern", "two rules", "value-of", "one number twice"],
 )
-def test_what_is_not_understood_is_refused_when_it_is_loaded(rules: bytes) -> None:
+def test_a_rule_that_is_not_understood_is_refused_when_it_is_loaded(rules: bytes) -> None:
     with pytest.raises(ValueError, match=r"not understood|unpack|twice"):
         RuleSet(rules, LISTS)
 
@@ -203,17 +203,17 @@ def test_an_expression_that_is_no_xpath_is_refused_when_it_is_loaded() -> None:
         RuleSet(schema(pattern("/a", check("1 +"))), LISTS)
 
 
-def test_a_flag_that_is_no_fault_is_refused_when_it_is_loaded() -> None:
+def test_a_rule_with_an_unknown_fault_is_refused_when_it_is_loaded() -> None:
     with pytest.raises(KeyError):
         RuleSet(schema(pattern("/a", check("1", 'flag="no-such-fault"'))), LISTS)
 
 
-def test_of_very_many_unlisted_nodes_only_so_many_are_given_as_can_be_told_of() -> None:
+def test_of_very_many_unlisted_nodes_no_more_are_returned_than_can_be_reported() -> None:
     document = b"<order>" + b"<unit>Q</unit>" * 1000 + b"</order>"
     assert not found(schema(pattern("/order", check("count(gw:unlisted('unit', unit)) = 200"))), document)
 
 
-def test_rules_that_fail_at_different_places_are_each_told() -> None:
+def test_rules_that_fail_at_different_places_are_each_reported() -> None:
     rules = schema(
         pattern("/order/n", check(". = 1", rule="T-1"))
         + pattern("/order/unit", check(". != 'X'", rule="T-2"))

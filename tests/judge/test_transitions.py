@@ -49,7 +49,7 @@ def test_a_judgement_is_written_only_for_the_attempt_and_the_name_that_it_judged
     assert own(Event.PASSED).seen == Seen(fence=2, state=State.RECEIVED, name="a.zip")
 
 
-def test_what_is_accepted_takes_its_key_and_is_sent() -> None:
+def test_an_accepted_message_takes_its_key_and_is_submitted() -> None:
     passed = own(Event.PASSED, submissions=(SUBMISSION,), holder="00")
     assert passed.effects == (
         WakeVersions(facts=FACTS),
@@ -58,15 +58,15 @@ def test_what_is_accepted_takes_its_key_and_is_sent() -> None:
     )
 
 
-def test_what_is_refused_keeps_nothing_and_takes_no_key() -> None:
+def test_a_refused_message_releases_its_holdings_and_takes_no_key() -> None:
     assert kinds(own(Event.REFUSED)) == [ReleaseHoldings]
 
 
-def test_what_repeats_another_is_given_that_ones_receipts() -> None:
+def test_a_repetition_gets_the_receipts_of_the_repeated_message() -> None:
     assert own(Event.REPEATED, linked="00").effects == (RepeatReceipts(earlier="00"),)
 
 
-def test_what_waits_names_what_for_and_waits_only_while_that_is_not_there() -> None:
+def test_a_wait_names_what_is_awaited_and_holds_only_while_that_is_missing() -> None:
     wait = Wait(thing=Awaited.agreements(["7"]), seen=0, until=NOW + timedelta(hours=48))
     waits = own(Event.WAITING, wait=wait)
     assert waits.columns == {
@@ -78,13 +78,15 @@ def test_what_waits_names_what_for_and_waits_only_while_that_is_not_there() -> N
     assert StillMissing(wait=wait, replaced=()) in waits.effects
 
 
-def test_a_document_on_its_own_replaces_no_versions() -> None:
+def test_a_separate_attachment_replaces_no_versions() -> None:
     alone = replace(FACTS, key=replace(KEY, type=ATTACHMENT))
     assert WakeVersions not in kinds(own(Event.WAITING, facts=alone))
 
 
 @pytest.mark.parametrize(("given", "event"), [("joined", Event.JOINED), ("replaced", Event.REPLACED)])
-def test_what_ends_with_it_is_written_with_it_where_it_still_waits(given: str, event: Event) -> None:
+def test_waits_that_end_with_a_decision_are_ended_in_its_commit_if_they_still_last(
+    given: str, event: Event
+) -> None:
     ended = Finished(message="02", name="x.pdf", receipts=())
     first, second = transitions(decision(Event.PASSED, **{given: (ended,)}), NOW)
     assert (first.message, second.message, second.event) == ("01", "02", event)
@@ -119,7 +121,7 @@ def test_an_agreement_for_one_shipment_goes_to_the_first_that_waited_for_it(
     assert (FirstInLine(things=(Awaited.agreements(["7"]),)) in passed.effects) is takes
 
 
-def test_what_it_brings_wakes_those_that_wait_for_it() -> None:
+def test_an_accepted_message_wakes_those_that_wait_for_it() -> None:
     assert own(Event.WAITING, brings=(Awaited.document("P", "x.pdf"),)).effects[-1] == Wake(
         thing=Awaited.document("P", "x.pdf")
     )

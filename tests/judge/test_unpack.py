@@ -162,7 +162,7 @@ def test_a_comment_and_padding_of_extra_fields_do_no_harm() -> None:
         DOCUMENT.decode().encode("utf-32"),
     ],
 )
-def test_a_bare_document_is_handed_on_byte_for_byte_whatever_its_encoding(document: bytes) -> None:
+def test_a_bare_document_is_passed_on_byte_for_byte_whatever_its_encoding(document: bytes) -> None:
     package = unpacked(document, name="I_1.xml")
     assert not package.is_zip
     assert (package.document, package.document_name) == (document, "I_1.xml")
@@ -173,7 +173,7 @@ def test_a_bare_document_is_handed_on_byte_for_byte_whatever_its_encoding(docume
 @pytest.mark.parametrize(
     "data", [b"", b" \n", b"Rar!\x1a\x07\x00", b"%PDF-1.4", b"\x1f\x8b\x08", b"UNA:+.? '"]
 )
-def test_what_is_neither_zip_nor_xml_is_refused(data: bytes) -> None:
+def test_a_file_that_is_neither_zip_nor_xml_is_refused(data: bytes) -> None:
     assert codes(data) == [Fault.PACKAGE_UNREADABLE.code]
 
 

@@ -49,7 +49,7 @@ def test_zeros_may_follow_the_end_of_a_zip(zeros: int, comment: bytes) -> None:
     assert [part.name for part in package.parts] == ["declaration.xml"]
 
 
-def test_what_a_desktop_adds_goes_on_as_sent_and_is_told_of_with_its_digest(
+def test_files_that_a_desktop_adds_are_passed_on_and_listed_with_their_digest(
     harness: Harness, tmp_path: Path
 ) -> None:
     decision = harness.judged("broker-aa", "a.zip", littered(DECLARED))
@@ -72,7 +72,7 @@ def test_what_a_desktop_adds_goes_on_as_sent_and_is_told_of_with_its_digest(
     assert len(envelope.parts) == 2
 
 
-def test_what_a_desktop_adds_is_no_content(harness: Harness) -> None:
+def test_files_that_a_desktop_adds_are_no_content(harness: Harness) -> None:
     assert harness.judged("broker-aa", "a.zip", packed(DECLARED)).event is Event.PASSED
     assert harness.judged("broker-aa", "b.zip", littered(DECLARED)).event is Event.REPEATED
 
@@ -85,7 +85,7 @@ def test_what_a_desktop_adds_is_no_content(harness: Harness) -> None:
         [Item(name="申报/".encode(), data=b"", method=0, mode=0o040755), Item(name="申报/c/a.xml".encode())],
     ],
 )
-def test_of_one_folder_around_everything_it_is_said_what_to_do(items: list[Item]) -> None:
+def test_a_zip_with_one_folder_around_everything_is_refused_with_what_to_do(items: list[Item]) -> None:
     with pytest.raises(MessageRejected) as refused:
         unpacked(archive(items))
     (finding,) = refused.value.findings
@@ -94,7 +94,7 @@ def test_of_one_folder_around_everything_it_is_said_what_to_do(items: list[Item]
     assert "打开该文件夹" in finding.zh
 
 
-def test_what_only_looks_like_a_desktops_own_is_judged_as_any_file() -> None:
+def test_a_file_that_only_looks_like_a_desktops_own_is_judged_as_any_other() -> None:
     assert codes(archive([XML, Item(name=b"._a.pdf.exe"), Item(name=b"a.pdf")])) == [
         Fault.ZIP_UNEXPECTED.code
     ]
@@ -103,7 +103,7 @@ def test_what_only_looks_like_a_desktops_own_is_judged_as_any_file() -> None:
     assert codes(archive([XML, Item(name=b"__MACOSX/a", crc=1)])) == [Fault.ZIP_BROKEN.code]
 
 
-def test_what_a_mac_keeps_of_a_file_may_stand_beside_it(harness: Harness) -> None:
+def test_files_that_a_mac_adds_may_stand_beside_their_original(harness: Harness) -> None:
     out = BytesIO(packed(DECLARED))
     with ZipFile(out, "a") as zipped:
         beside = {f"._{name}".swapcase() for name in zipped.namelist()}

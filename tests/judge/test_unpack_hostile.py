@@ -130,9 +130,7 @@ def digests_by_zipfile(data: bytes) -> list[str]:
 
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from(HONEST), EDITS)
-def test_whatever_the_bytes_are_there_is_a_package_or_a_refusal(
-    honest: bytes, edits: list[tuple[str, int, bytes]]
-) -> None:
+def test_any_bytes_give_a_package_or_a_refusal(honest: bytes, edits: list[tuple[str, int, bytes]]) -> None:
     data = mutated(honest, edits)
     with suppress(MessageRejected):
         package = unpacked(data)

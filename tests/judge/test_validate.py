@@ -59,7 +59,7 @@ BILLION = b'<!DOCTYPE d [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>'
         (Fault.FAMILY_UNKNOWN, b"<html/>"),
     ],
 )
-def test_what_is_no_known_message_is_refused_once(fault: Fault, document: bytes) -> None:
+def test_an_unknown_message_is_refused_with_one_fault(fault: Fault, document: bytes) -> None:
     (finding,) = findings(document)
     assert finding.code == fault.code
     assert finding.place.file == "declaration.xml"
@@ -73,13 +73,13 @@ def test_what_is_no_known_message_is_refused_once(fault: Fault, document: bytes)
         (SOUND.replace(b"</DecHead>", b"</DecHeader>", 1), "tag mismatch"),
     ],
 )
-def test_the_words_of_the_parser_stand_in_the_english_sentence_alone(document: bytes, said: str) -> None:
+def test_the_parsers_message_stands_only_in_the_english_text(document: bytes, said: str) -> None:
     (finding,) = findings(document)
     assert said in finding.en
     assert re.findall("[A-Za-z]+", finding.zh) == ["XML", "XML"]
 
 
-def test_the_name_of_an_unknown_root_element_is_told() -> None:
+def test_the_name_of_an_unknown_root_element_is_reported() -> None:
     (finding,) = findings(b'<Order xmlns="urn:shop"/>')
     assert "{urn:shop}Order" in finding.zh
     assert "{urn:shop}Order" in finding.en
@@ -122,13 +122,13 @@ def test_a_byte_order_mark_is_allowed() -> None:
         b'version="" Version="4.8"',
     ],
 )
-def test_every_spelling_of_the_version_is_known(attribute: bytes) -> None:
+def test_every_spelling_of_the_version_is_recognised(attribute: bytes) -> None:
     document = SOUND.replace(ROOT, ROOT + b" " + attribute, 1)
     assert judged(document).warnings == ()
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
-def test_digits_and_letters_are_both_known_as_codes(habit: Habit) -> None:
+def test_codes_of_digits_and_of_letters_are_both_recognised(habit: Habit) -> None:
     for digits in (True, False):
         written = render(
             Declaration(), replace(habit, digits_for_countries=digits, digits_for_currencies=digits)
@@ -156,7 +156,7 @@ def test_a_signature_may_stand_under_the_root_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize("namespace", ["", ' xmlns="urn:other"'])
-def test_a_root_that_is_known_in_another_namespace_is_told_so(namespace: str) -> None:
+def test_a_known_root_in_a_wrong_namespace_is_refused_with_that_reason(namespace: str) -> None:
     (finding,) = findings(f"<DecMessage{namespace}/>".encode())
     assert finding.code == Fault.FAMILY_UNKNOWN.code
     assert NAMESPACE in finding.zh

@@ -149,7 +149,7 @@ def test_a_schema_fault_says_what_was_found_and_what_is_allowed(
         ),
     ],
 )
-def test_what_an_answer_lacks_or_misspells_is_told(markup: str, fault: Fault, zh: str, en: str) -> None:
+def test_what_an_answer_lacks_or_misspells_is_reported(markup: str, fault: Fault, zh: str, en: str) -> None:
     root = xml.parse(answer(markup))
     schema = families().recognise(root).schema
     assert not schema.validate(root)
@@ -159,7 +159,7 @@ def test_what_an_answer_lacks_or_misspells_is_told(markup: str, fault: Fault, zh
     assert en in finding.en
 
 
-def test_all_faults_of_a_document_are_told_with_their_lines() -> None:
+def test_all_faults_of_a_document_are_reported_with_their_lines() -> None:
     document = render(Declaration(lines=lines(3)), indent=True).decode()
     document = document.replace("<GNo>2</GNo>", "<GNo>two</GNo>").replace(
         "<GNo>3</GNo>", "<GNo>3</GNo><Bar/>"
@@ -179,7 +179,7 @@ def test_all_faults_of_a_document_are_told_with_their_lines() -> None:
         assert str(each.place.xpath).rsplit("/", 1)[-1] in said[each.place.line - 1]
 
 
-def test_rules_that_look_at_nothing_faulty_are_told_beside_what_breaks_the_schema() -> None:
+def test_rules_on_valid_elements_are_reported_beside_schema_errors() -> None:
     document = in_head("<Foo/>").replace(b"<IEFlag>I", b"<IEFlag>X")
     assert [each.rule for each in findings(document)] == [None, "DEC-401"]
 
@@ -210,7 +210,7 @@ def test_a_document_of_very_many_elements_is_explained_by_line_and_path_alone(
     assert_told_from_the_log(findings(document.encode()), path, code)
 
 
-def test_no_more_than_two_hundred_faults_are_told() -> None:
+def test_no_more_than_two_hundred_faults_are_reported() -> None:
     assert len(findings(in_head("<Foo/>" * 1000))) == 200
 
 

@@ -64,16 +64,16 @@ def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:
     return finding.code, finding.place.file
 
 
-def test_who_must_sign_and_does_not_is_refused() -> None:
+def test_a_party_that_must_sign_and_does_not_is_refused() -> None:
     assert refusal(PLAIN, SignaturePolicy.REQUIRED) == ("signature-missing", "a.xml")
 
 
-def test_who_must_not_sign_and_does_is_refused() -> None:
+def test_a_party_that_must_not_sign_and_does_is_refused() -> None:
     assert refusal(SIGNED, SignaturePolicy.NONE) == ("signature-unwanted", "a.xml")
 
 
 @pytest.mark.parametrize("policy", [SignaturePolicy.NONE, SignaturePolicy.OPTIONAL])
-def test_who_need_not_sign_may_leave_it(policy: SignaturePolicy) -> None:
+def test_a_party_that_need_not_sign_may_leave_it_out(policy: SignaturePolicy) -> None:
     evidence = verified(PLAIN, policy)
     assert evidence.signature is None
 
@@ -87,7 +87,7 @@ def test_any_signature_is_verified(policy: SignaturePolicy) -> None:
     assert refusal(changed, policy) == ("signature-invalid", "a.xml")
 
 
-def test_what_is_used_afterwards_is_what_was_verified_without_the_signature() -> None:
+def test_later_stages_use_the_verified_content_without_the_signature() -> None:
     evidence = verified(SIGNED, SignaturePolicy.REQUIRED)
     assert evidence.signature is not None
     assert evidence.root is evidence.signature.root

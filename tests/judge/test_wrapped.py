@@ -85,7 +85,7 @@ def test_a_wrapped_declaration_is_accepted_as_the_bare_one_and_goes_on_as_it_was
         assert decision.findings == tuple(map(within, alone.findings))
 
 
-def test_one_in_a_zip_is_judged_with_its_files(harness: Harness) -> None:
+def test_a_wrapped_message_in_a_zip_is_judged_with_its_files(harness: Harness) -> None:
     declaration = Declaration()
     sent = package(wrapped(render(declaration)), files(declaration), "declaration.xml")
     assert harness.judged(ACCOUNT, "a.zip", sent).event is Event.PASSED
@@ -104,7 +104,7 @@ def test_the_reference_holds_however_the_message_is_wrapped(harness: Harness) ->
     "head",
     ["", "<Compress/>", "<Compress>0</Compress>", "<Compress> 0 </Compress>", "<Compress>\u3000</Compress>"],
 )
-def test_what_is_not_compressed_is_taken(head: str) -> None:
+def test_an_uncompressed_wrapped_message_is_taken(head: str) -> None:
     assert codes(wrapped(render(Declaration()), head)) == []
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_compressed_is_taken(head: str) -> None:
         "<Compress><B>1</B></Compress>",
     ],
 )
-def test_what_says_that_it_is_compressed_is_refused(head: str) -> None:
+def test_a_message_marked_as_compressed_is_refused(head: str) -> None:
     assert codes(wrapped(render(Declaration()), head)) == [Fault.WRAPPER_COMPRESSED.code]
 
 
@@ -149,11 +149,11 @@ DATA = f"<SWImpData>{ALONE}</SWImpData>"
         f"<SWImpHead><Compress>0</Compress>{ALONE}</SWImpHead>{DATA}",
     ],
 )
-def test_what_holds_anything_but_one_message_is_refused(content: str) -> None:
+def test_a_wrapper_of_anything_but_one_message_is_refused(content: str) -> None:
     assert codes(f"<ImportMessage>{content}</ImportMessage>".encode()) == [Fault.WRAPPER_CONTENT.code]
 
 
-def test_what_wraps_no_message_that_parties_send_is_refused_as_that_is() -> None:
+def test_a_wrapper_of_no_message_that_parties_send_is_refused_like_the_message() -> None:
     for name in ("family-unknown", "answer-release"):
         bare = (FOLDER / f"{name}.xml").read_bytes().rpartition(b"?>")[2].strip()
         sent = b"<ImportMessage><SWImpData>" + bare + b"</SWImpData></ImportMessage>"

@@ -72,7 +72,9 @@ def test_an_agreement_covers_what_it_was_made_for() -> None:
         ({"day": DAY + timedelta(days=11)}, "until 2026-11-12"),
     ],
 )
-def test_a_shipment_outside_the_agreement_is_told_why(changed: dict[str, Any], reason: str) -> None:
+def test_a_shipment_outside_the_agreement_is_refused_with_the_reason(
+    changed: dict[str, Any], reason: str
+) -> None:
     assert told(AGREEMENT, replace(SHIPMENT, **changed)) == [reason]
 
 
@@ -81,7 +83,7 @@ def test_the_first_and_the_last_day_are_inside(edge: int) -> None:
     assert told(AGREEMENT, replace(SHIPMENT, day=DAY + timedelta(days=edge))) == []
 
 
-def test_what_an_agreement_does_not_say_is_unrestricted() -> None:
+def test_what_an_agreement_leaves_open_is_unrestricted() -> None:
     silent = replace(AGREEMENT, goods=(), offices=(), direction="", value=None, valid_until=None)
     far = replace(SHIPMENT, goods=("0101",), office="9601", direction="E", value=Decimal(10**9))
     assert told(silent, replace(far, day=DAY + timedelta(days=9999))) == []
@@ -100,7 +102,7 @@ def test_a_used_agreement_covers_only_the_declaration_that_used_it() -> None:
     assert told(used, replace(SHIPMENT, message="M2")) == ["used by another declaration"]
 
 
-def test_why_an_agreement_does_not_cover_is_said_in_chinese_too() -> None:
+def test_the_reason_why_an_agreement_does_not_cover_is_given_in_chinese_too() -> None:
     elsewhere = replace(SHIPMENT, office="0203", direction="E", goods=("0101",))
     problem = refusal(AGREEMENT, why_not(AGREEMENT, elsewhere))
     assert "（限进口；限 0202 海关申报；限商品编号 8471" in problem.zh

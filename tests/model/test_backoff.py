@@ -162,7 +162,7 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harne
         asyncio.run(test(lines))
 
 
-def test_what_was_being_judged_when_the_store_failed_is_judged_as_soon_as_it_works_again(
+def test_a_message_judged_while_the_store_failed_is_judged_as_soon_as_it_works_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()

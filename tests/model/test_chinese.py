@@ -40,7 +40,7 @@ def test_a_time_in_chinese_is_that_of_beijing_and_says_so() -> None:
         ("mandate 1 2", "正在等待境内收发货人 1 与申报单位 2 之间的代理报关委托书，最迟"),
     ],
 )  # fmt: skip
-def test_what_is_awaited_is_named_as_the_trade_names_it(thing: str, said: str) -> None:
+def test_awaited_things_have_the_names_of_the_trade(thing: str, said: str) -> None:
     awaited = Awaited.read(thing)
     assert awaited is not None
     assert str(awaited) == thing
@@ -55,7 +55,7 @@ def test_a_number_of_bytes_has_a_unit_and_is_never_rounded_down_to_its_limit(cou
     assert in_bytes(count) == said
 
 
-def test_what_is_too_large_is_told_with_both_sizes() -> None:
+def test_a_fault_of_size_has_both_sizes() -> None:
     problem = too_large(Fault.PACKAGE_TOO_LARGE, 600 << 20, 512 << 20)
     assert "（600 MB，上限 512 MB）" in problem.zh
 
@@ -136,7 +136,7 @@ def test_no_text_uses_a_word_that_the_trade_does_not(kind: str) -> None:
     "text",
     ["经营单位 1207", "最迟至 04:10 UTC", "报文包,过大", "后端中断", "第一法定数量", "已被接受过", "…连续编号。；再见", "贵方帐号", "error 在此"],
 )  # fmt: skip
-def test_words_that_the_trade_does_not_use_are_seen(text: str) -> None:
+def test_terms_that_the_trade_does_not_use_are_found(text: str) -> None:
     assert chinese.misused(text)
 
 
@@ -163,7 +163,7 @@ def _told(package: Package, families: Families) -> tuple[Finding, ...]:
         return refused.findings
 
 
-def test_what_is_wrong_with_a_document_is_told_in_words_of_the_trade_and_with_what_to_do() -> None:
+def test_faults_of_a_document_use_the_terms_of_the_trade_and_say_what_to_do() -> None:
     loaded = Families.load(files("schemas"))
     collected = []
     for path in sorted((ROOT / "tests/messages/documents").glob("*.xml")):

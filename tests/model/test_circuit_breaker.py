@@ -52,7 +52,7 @@ def test_pauses_between_probes_double_up_to_a_minute() -> None:
     assert all(later in (earlier * 2, LONGEST_PAUSE) for earlier, later in pairwise(pauses))
 
 
-def test_what_was_on_its_way_when_it_opened_makes_no_pause_longer() -> None:
+def test_failures_of_attempts_begun_before_the_breaker_opened_do_not_lengthen_the_pause() -> None:
     assert opened().failed("late", NOW + SECOND, probe=False) == opened()
 
 
@@ -70,7 +70,7 @@ def test_a_node_probes_at_once_what_it_finds_to_be_down(state: CircuitBreaker) -
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 90))))
-def test_whatever_happens_a_breaker_is_closed_or_says_when_it_is_tried(
+def test_a_breaker_is_always_closed_or_says_when_it_is_tried(
     happened: list[tuple[bool, bool, int]],
 ) -> None:
     breaker, now = CircuitBreaker.new(NOW), NOW

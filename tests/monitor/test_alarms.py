@@ -71,32 +71,32 @@ def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list
     return [(each.news, len(each.alarms)) for each in notices_due(alarms, told, NOW, hourly, DAY)]
 
 
-def test_what_is_wrong_opens_one_alarm_and_stays_one() -> None:
+def test_a_lasting_condition_opens_one_alarm() -> None:
     assert changes([], [condition(), condition()], NOW, QUIET).opened == (condition(),)
     standing = replace(alarm(), key="disk")
     changed = changes([standing], [condition()], NOW + timedelta(hours=1), QUIET)
     assert changed == Changes(seen=((standing, condition()),))
 
 
-def test_of_two_words_for_one_thing_the_graver_counts() -> None:
+def test_of_two_conditions_with_one_key_the_graver_counts() -> None:
     grave = condition(severity=AlarmSeverity.CRITICAL)
     assert changes([], [grave, condition()], NOW, QUIET).opened == (grave,)
 
 
-def test_what_comes_and_goes_stays_open_until_it_was_well_for_a_while() -> None:
+def test_an_alarm_that_comes_and_goes_stays_open_until_it_was_clear_for_a_while() -> None:
     standing = alarm()
     assert changes([standing], [], NOW + timedelta(minutes=4), QUIET) == Changes()
     assert changes([standing], [], NOW + QUIET, QUIET) == Changes(cleared=(standing,))
 
 
-def test_what_grows_worse_is_told_again_and_what_gets_better_is_not() -> None:
+def test_an_alarm_that_grows_worse_is_notified_again_and_one_that_gets_better_is_not() -> None:
     standing = replace(alarm(severity=AlarmSeverity.SERIOUS), key="disk")
     worse, better = condition(severity=AlarmSeverity.CRITICAL), condition(severity=AlarmSeverity.NOTICE)
     assert changes([standing], [worse], NOW, QUIET).worse == ((standing, worse),)
     assert changes([standing], [better], NOW, QUIET).seen == ((standing, better),)
 
 
-def test_an_alarm_is_told_when_it_opens_once_a_day_and_when_it_clears() -> None:
+def test_an_alarm_is_notified_when_it_opens_once_a_day_and_when_it_clears() -> None:
     assert told_now([alarm()], []) == [(NoticeKind.OPEN, 1)]
     assert told_now([alarm(told_at=NOW - timedelta(hours=23))], []) == []
     assert told_now([alarm(told_at=NOW - DAY)], []) == [(NoticeKind.STILL_OPEN, 1)]
@@ -105,17 +105,17 @@ def test_an_alarm_is_told_when_it_opens_once_a_day_and_when_it_clears() -> None:
     assert told_now([replace(cleared, clear_told_at=NOW)], []) == []
 
 
-def test_what_has_grown_worse_is_told_again_and_its_end_is_told_though_nobody_heard_of_that() -> None:
+def test_the_end_of_an_alarm_that_grew_worse_is_notified_even_if_that_was_not() -> None:
     worse = replace(alarm(told_at=NOW), severity=AlarmSeverity.CRITICAL)
     assert told_now([worse], []) == [(NoticeKind.OPEN, 1)]
     assert told_now([replace(worse, cleared_at=NOW)], []) == [(NoticeKind.CLEAR, 1)]
 
 
-def test_what_cleared_before_anybody_was_told_is_not_told() -> None:
+def test_an_alarm_that_cleared_before_its_notification_is_not_notified() -> None:
     assert told_now([alarm(cleared_at=NOW)], []) == []
 
 
-def test_more_than_may_be_told_in_an_hour_is_told_as_a_number() -> None:
+def test_alarms_over_the_hourly_limit_are_notified_as_a_number() -> None:
     many = [alarm(number) for number in range(10)]
     assert told_now(many, []) == [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 7)]
     assert told_now(many, [NOW] * 2) == [(NoticeKind.OPEN, 1), (NoticeKind.MORE, 9)]
@@ -135,7 +135,7 @@ def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> No
     assert told_now([*light, *grave], [NOW] * 4) == [(NoticeKind.OPEN, 1)] * 5
 
 
-def test_the_gravest_is_told_first() -> None:
+def test_the_gravest_alarm_is_notified_first() -> None:
     (first, *_rest) = notices_due([alarm(1), alarm(2, AlarmSeverity.CRITICAL)], [], NOW, 1, DAY)
     assert [each.id for each in first.alarms] == [2]
 
@@ -234,7 +234,7 @@ def test_the_gravest_is_told_first() -> None:
         (replace(WELL, held_answers=1), "answers-held", AlarmSeverity.WARNING),
     ],
 )
-def test_what_is_wrong_is_named(snapshot: SystemSnapshot, key: str, severity: AlarmSeverity) -> None:
+def test_conditions_name_what_is_wrong(snapshot: SystemSnapshot, key: str, severity: AlarmSeverity) -> None:
     (found,) = conditions(snapshot, AlarmSettings())
     assert (found.key, found.severity) == (key, severity)
     assert found.zh
@@ -252,13 +252,15 @@ def test_what_is_wrong_is_named(snapshot: SystemSnapshot, key: str, severity: Al
         (-3, AlarmSeverity.CRITICAL),
     ],
 )
-def test_a_certificate_is_told_of_in_steps(days: float, severity: AlarmSeverity | None) -> None:
+def test_a_certificate_that_will_end_raises_alarms_in_steps(
+    days: float, severity: AlarmSeverity | None
+) -> None:
     ending = Expiry(kind="party", owner="1207980011", ends=NOW + days * DAY)
     found = conditions(replace(WELL, expiries=[ending]), AlarmSettings())
     assert [each.severity for each in found] == ([] if severity is None else [severity])
 
 
-def test_what_is_in_bounds_is_no_alarm() -> None:
+def test_values_in_bounds_are_no_alarm() -> None:
     snapshot = replace(
         WELL,
         queues=[
@@ -277,7 +279,7 @@ def test_what_is_in_bounds_is_no_alarm() -> None:
     assert conditions(snapshot, AlarmSettings()) == []
 
 
-def test_the_life_of_an_alarm_is_kept(tmp_path: Path) -> None:
+def test_the_history_of_an_alarm_is_stored(tmp_path: Path) -> None:
     asyncio.run(_life(tmp_path / "store.db"))
 
 

@@ -36,7 +36,7 @@ def test_a_replay_is_not_timed_from_the_receipt_of_days_before(harness: Harness)
     assert timed(received, harness.judgement(received, LATER)) == 0
 
 
-def test_what_an_operator_had_stopped_or_what_waited_is_not_timed_when_it_goes_on(harness: Harness) -> None:
+def test_messages_that_were_held_or_waited_are_not_timed_when_they_go_on(harness: Harness) -> None:
     stopped = harness.received(BROKER, "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
     waiting = harness.judged(
         BROKER, "R2.xml", render(Declaration(reference="R2", documents=(shown(NUMBER),)))

@@ -37,7 +37,7 @@ async def told(watch: Watched, _desk: Harness) -> None:
     await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
 
-def test_no_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
+def test_no_line_break_in_a_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
     async def course(watch: Watched, harness: Harness) -> None:
@@ -68,7 +68,7 @@ def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: P
     assert "example.org" not in json.dumps(warning)
 
 
-def test_a_store_that_takes_nothing_is_told_of_from_memory_and_once(tmp_path: Path) -> None:
+def test_an_alarm_that_the_store_does_not_take_is_notified_once_from_memory(tmp_path: Path) -> None:
     async def course(watch: Watched, harness: Harness) -> None:
         break_(harness)
         writable(harness, False)
@@ -138,7 +138,7 @@ def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Pa
         assert time.monotonic() - began < 15
 
 
-def test_what_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
+def test_a_notifier_that_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
     async def course(watch: Watched, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
@@ -168,7 +168,7 @@ def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
     watched(tmp_path, {}, course)
 
 
-def test_what_was_over_before_anybody_could_be_told_is_not_told_afterwards(
+def test_an_alarm_that_ended_before_anybody_could_be_notified_is_not_notified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_BACKOFF", Backoff(first=0.05, longest=0.05))
@@ -213,7 +213,7 @@ def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
         assert subjects == ["back-end", "cleared:", "back-end"]
 
 
-def test_an_operator_tries_each_way_and_sees_which_took_it(tmp_path: Path) -> None:
+def test_an_operator_tries_each_notifier_and_sees_which_took_it(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness, http_receiver() as posts:
         (harness.home.path / "secret").write_text("secret")
         settings = harness.home.path / "gateway.toml"

@@ -135,7 +135,7 @@ def test_a_post_that_fails_is_tried_again_and_noted_only_then(tmp_path: Path) ->
         watched(tmp_path, webhook(posts), course)
 
 
-def test_many_alarms_at_once_are_one_telling_over_the_limit(tmp_path: Path) -> None:
+def test_alarms_over_the_limit_are_one_notification(tmp_path: Path) -> None:
     async def course(watch: Watched, harness: Harness) -> None:
         for number in range(9):
             break_(harness, f"customs-{number}")

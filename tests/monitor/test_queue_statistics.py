@@ -14,7 +14,7 @@ def _depths(harness: Harness) -> dict[tuple[QueueStage, str], Depth]:
         return {(each.stage, each.owner): each for each in depths(reader)}
 
 
-def test_every_stage_of_messages_is_told_even_where_nothing_stands(harness: Harness) -> None:
+def test_every_queue_stage_is_reported_even_if_it_is_empty(harness: Harness) -> None:
     stages = _depths(harness)
     assert {(stage, of) for stage, of in stages if not of} == {
         (stage, "")
@@ -24,7 +24,7 @@ def test_every_stage_of_messages_is_told_even_where_nothing_stands(harness: Harn
     assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in stages.values())
 
 
-def test_what_stands_is_counted_with_the_age_of_the_oldest(harness: Harness) -> None:
+def test_queued_messages_are_counted_with_the_age_of_the_oldest(harness: Harness) -> None:
     for reference in ("R1", "R2"):
         harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
     harness.received("trader-b", "late.xml", b"<nothing/>")
@@ -35,7 +35,7 @@ def test_what_stands_is_counted_with_the_age_of_the_oldest(harness: Harness) -> 
     assert (send.count, send.oldest) == (2, NOW + timedelta(seconds=1, milliseconds=500))
 
 
-def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(harness: Harness) -> None:
+def test_messages_and_their_verdicts_are_counted_by_the_hour(harness: Harness) -> None:
     for reference in ("R1", "R2"):
         harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
     harness.judged("trader-b", "bad.xml", b"<nothing/>")
@@ -54,7 +54,7 @@ def test_what_came_and_what_was_said_of_it_is_counted_by_the_hour(harness: Harne
     assert (taken["messages"], taken["median"]) == (0, None)
 
 
-def test_a_message_counts_once_by_what_was_first_said_of_it_however_late_it_is_replayed(
+def test_a_message_counts_once_by_its_first_verdict_however_late_it_is_replayed(
     harness: Harness,
 ) -> None:
     refused(harness)

@@ -59,7 +59,7 @@ def test_a_share_outside_its_band_warns_once_there_are_enough_declarations() -> 
     assert "0200" in found[0].zh
 
 
-def test_too_little_can_be_as_telling_as_too_much() -> None:
+def test_a_share_below_its_band_warns_too() -> None:
     policy = MonitoringPolicy(minimum=10, inspected=(0.05, 0.3))
     assert [each.key for each in warnings(bands([figure(accepted=20)], policy))][:1] == [
         "band:office:0200:inspected"

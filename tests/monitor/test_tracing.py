@@ -43,7 +43,7 @@ def shown(span: Span) -> dict[str, str]:
     return {each.key: each.value.string_value for each in span.attributes}
 
 
-def test_the_way_of_a_message_is_one_trace_and_holds_nothing_of_it(tmp_path: Path) -> None:
+def test_the_processing_of_a_message_is_one_trace_without_its_content(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with http_receiver() as posts:
         with (gateway.home.path / "gateway.toml").open("a") as file:
@@ -90,7 +90,7 @@ cli.app()
 """
 
 
-def test_traces_that_cannot_be_made_are_told_at_the_start_by_the_name_of_the_extra(tmp_path: Path) -> None:
+def test_missing_tracing_support_is_reported_at_the_start_with_the_name_of_the_extra(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with (gateway.home.path / "gateway.toml").open("a") as file:
         file.write('\n[tracing]\nendpoint = "http://127.0.0.1:1/v1/traces"\n')

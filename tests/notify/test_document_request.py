@@ -69,7 +69,7 @@ def test_every_request_is_true_to_its_schema_when_it_is_signed(asked: DocumentRe
     assert faults_of(schema("gateway", "document_request.xsd"), signed) == []
 
 
-def test_it_says_which_documents_for_which_declaration_until_when_in_both_languages() -> None:
+def test_a_document_request_names_documents_declaration_and_deadline_in_both_languages() -> None:
     root = xml.trusted(build_request(DUE, NAMES))
     found = {
         name: root.findtext(f"g:{name}", namespaces=NS) for name in ("Reference", "SeqNo", "EntryId", "Why")
@@ -84,13 +84,13 @@ def test_it_says_which_documents_for_which_declaration_until_when_in_both_langua
     ]
 
 
-def test_customs_own_words_are_told() -> None:
+def test_a_document_request_quotes_customs() -> None:
     root = xml.trusted(build_request(ASKED, NAMES))
     assert root.findtext("g:Note", namespaces=NS) == "请说明价格构成"
     assert all("请说明价格构成" in (text or "") for text in texts(root))
 
 
-def test_words_that_xml_cannot_carry_do_not_keep_a_request_from_being_told() -> None:
+def test_a_request_whose_text_xml_cannot_carry_is_built_all_the_same() -> None:
     root = xml.trusted(build_request(replace(ASKED, note="价\x0b格 {day} \ud800"), NAMES))
     assert "{day}" in (root.findtext("g:Note", namespaces=NS) or "")
 

@@ -39,6 +39,6 @@ def test_the_acts_of_one_person_are_counted_by_message_over_a_day_and_open_an_al
         assert f"acts:{actor()}" in asyncio.run(looked(2))
 
 
-def test_who_has_acted_on_fewer_than_one_command_may_opens_nothing() -> None:
+def test_an_operator_below_the_limit_of_one_command_opens_no_alarm() -> None:
     shown = many_acts({"li": 100, "wang": 99}, 100)
     assert [(each.key, "100" in each.en, "100" in each.zh) for each in shown] == [("acts:li", True, True)]

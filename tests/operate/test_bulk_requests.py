@@ -62,14 +62,14 @@ def written(harness: Harness, messages: list[str], act: MessageAct = MessageAct.
     return change.result()
 
 
-def test_many_messages_take_a_second_person_and_few_only_where_the_policy_says() -> None:
+def test_many_messages_need_a_second_person_and_few_only_if_the_policy_says_so() -> None:
     policy = OperationsPolicy(four_eyes=("reject",), four_eyes_from=3)
     assert initial_status(MessageAct.REPLAY, ["a", "b"], policy) is RequestStatus.OPEN
     assert initial_status(MessageAct.REPLAY, ["a", "b", "c"], policy) is RequestStatus.ASKED
     assert initial_status(MessageAct.REJECT, ["a"], policy) is RequestStatus.ASKED
 
 
-def test_who_asked_cannot_approve_but_may_take_it_back() -> None:
+def test_the_person_who_made_a_request_cannot_approve_it_but_may_withdraw_it() -> None:
     with pytest.raises(Impossible, match="li asked for it; another person has to approve it"):
         check_decision(RequestStatus.ASKED, "li", "li", RequestStatus.OPEN)
     check_decision(RequestStatus.ASKED, "li", "li", RequestStatus.REFUSED)
@@ -78,7 +78,7 @@ def test_who_asked_cannot_approve_but_may_take_it_back() -> None:
         check_decision(RequestStatus.DONE, "li", "wang", RequestStatus.OPEN)
 
 
-def test_what_went_on_since_it_was_chosen_is_left_alone_but_for_a_hold() -> None:
+def test_a_message_that_moved_since_it_was_chosen_is_left_alone_except_by_a_hold() -> None:
     request = RequestTerms(act=MessageAct.REPLAY, stage=None, reason="tests", actor="li")
     with pytest.raises(Impossible, match="gone on since"):
         check_still(request, NOW, LATER)
@@ -108,7 +108,7 @@ def test_a_second_person_approves_and_both_stand_in_the_trail(
     assert gateway(harness, "undertakings", "approve", id_).code == 1
 
 
-def test_what_a_second_person_refuses_is_not_done_and_its_reason_is_kept(
+def test_what_a_second_person_refuses_is_not_done_and_the_reason_is_stored(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     four_eyes(harness, '"replay"')
@@ -127,7 +127,7 @@ def test_what_a_second_person_refuses_is_not_done_and_its_reason_is_kept(
     assert gateway(harness, "undertakings", "list", "--since", days, "--json").json == []
 
 
-def test_what_is_approved_is_done_by_the_policy_of_that_moment(
+def test_an_approved_request_is_carried_out_by_the_policy_of_that_moment(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     four_eyes(harness, '"reject"')
@@ -149,7 +149,7 @@ def test_what_is_approved_is_done_by_the_policy_of_that_moment(
     assert detail["policy"] == harness.home.policy().digest != harness.rules.policy.digest
 
 
-def test_one_that_was_left_goes_on_and_ends_and_nothing_is_done_twice(harness: Harness) -> None:
+def test_a_request_that_was_interrupted_is_resumed_and_does_nothing_twice(harness: Harness) -> None:
     messages = [refused(harness, "R1"), refused(harness, "R2")]
     id_ = written(harness, messages)
     shown = gateway(harness, "undertakings", "resume", id_, "--json").json
@@ -166,7 +166,7 @@ def judge_all(harness: Harness, count: int) -> None:
         asyncio.run(harness.messages.decide(harness.judgement(received, at), at))
 
 
-def test_hands_that_go_on_at_the_same_time_do_each_message_once(harness: Harness) -> None:
+def test_processes_that_resume_a_request_at_the_same_time_do_each_message_once(harness: Harness) -> None:
     messages = [refused(harness, f"R{number}") for number in range(8)]
     id_ = written(harness, messages)
 
@@ -183,7 +183,7 @@ def test_hands_that_go_on_at_the_same_time_do_each_message_once(harness: Harness
         assert find_request(reader, id_).progress is RequestStatus.DONE
 
 
-def test_one_whose_message_changes_all_the_time_stops_there_with_nothing_written(
+def test_a_request_stops_with_nothing_written_at_a_message_that_changes_all_the_time(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = held(harness)

@@ -84,7 +84,9 @@ def act(harness: Harness, verb: str, delivery: int) -> tuple[int, str]:
     return result.code, result.out + result.err
 
 
-def test_one_office_waits_while_the_other_gets_it_and_then_goes_on(harness: Harness) -> None:
+def test_the_delivery_to_one_office_is_held_while_the_other_is_made_and_then_goes_on(
+    harness: Harness,
+) -> None:
     message, first, second = two(harness)
     assert act(harness, "hold", second) == (0, f"{second} is held, its message accepted\n")
     (delivery,) = sent(harness)
@@ -124,14 +126,14 @@ def test_the_last_one_is_held_with_its_message_only(harness: Harness) -> None:
     assert (code, "use messages hold" in said) == (1, True)
 
 
-def test_of_two_that_are_held_one_cannot_go_on_alone(harness: Harness) -> None:
+def test_of_two_held_deliveries_one_cannot_go_on_alone(harness: Harness) -> None:
     message, first, _second = two(harness)
     gateway(harness, "messages", "hold", message, "--reason", "tests")
     code, said = act(harness, "release", first)
     assert (code, "use messages release" in said) == (1, True)
 
 
-def test_one_is_shown_with_what_happened_to_it_and_listed_by_where_it_goes(harness: Harness) -> None:
+def test_a_delivery_is_shown_with_its_events_and_listed_by_destination(harness: Harness) -> None:
     message, first, second = two(harness)
     act(harness, "hold", second)
     shown = gateway(harness, "deliveries", "show", str(second), "--json").json

@@ -57,7 +57,7 @@ def test_a_dry_run_shows_the_present_beside_what_would_be_and_changes_nothing(ha
     assert everything(harness) == before
 
 
-def test_what_a_dry_run_says_is_what_the_replay_comes_to(harness: Harness) -> None:
+def test_a_dry_run_of_a_replay_shows_its_outcome(harness: Harness) -> None:
     message = refused(harness)
     (shown,) = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json").json
     gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
@@ -75,7 +75,7 @@ def test_a_replay_that_would_change_nothing_says_so_and_gives_no_receipt(harness
     assert (shown["added"], shown["removed"], shown["receipts"]) == ([], [], [])
 
 
-def test_of_what_was_accepted_it_says_what_is_asked_about_and_sent(harness: Harness) -> None:
+def test_a_dry_run_of_an_accepted_message_shows_what_is_queried_and_sent(harness: Harness) -> None:
     message = held(harness)
     (shown,) = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json").json
     assert (shown["from"], shown["state"]["then"]) == ("delivery", State.ACCEPTED)
@@ -85,7 +85,7 @@ def test_of_what_was_accepted_it_says_what_is_asked_about_and_sent(harness: Harn
     assert shown["receipts"] == []
 
 
-def test_what_used_its_agreement_itself_would_be_accepted_again(harness: Harness) -> None:
+def test_a_dry_run_accepts_again_a_message_that_uses_its_agreement_itself(harness: Harness) -> None:
     held(harness)
     before = everything(harness)
     (shown,) = gateway(harness, "messages", "replay", "R1", "--from", "judgement", "--dry-run", "--json").json
@@ -95,14 +95,14 @@ def test_what_used_its_agreement_itself_would_be_accepted_again(harness: Harness
     assert everything(harness) == before
 
 
-def test_what_is_not_possible_is_said_with_what_is(harness: Harness) -> None:
+def test_an_impossible_act_is_refused_with_those_that_are_possible(harness: Harness) -> None:
     harness.judged(BROKER, "R1.xml", render(Declaration(reference="R1")))
     result = gateway(harness, "messages", "replay", "R1", "--dry-run", "--json")
     assert result.code == 1  # as the replay itself would
     assert result.json[0]["why_not"] == "a message that is accepted cannot be replayed; possible: hold"
 
 
-def test_many_are_shown_in_a_table_and_none_is_asked_for(harness: Harness) -> None:
+def test_a_dry_run_of_many_is_a_table_and_writes_no_request(harness: Harness) -> None:
     refused(harness, "R1"), held(harness, "R2")
     result = gateway(harness, "messages", "replay", "--account", BROKER, "--dry-run")
     assert result.code == 0, result.err
@@ -111,7 +111,7 @@ def test_many_are_shown_in_a_table_and_none_is_asked_for(harness: Harness) -> No
     assert harness.rows(undertakings) == []
 
 
-def test_one_is_shown_to_people_with_now_and_then_side_by_side(harness: Harness) -> None:
+def test_a_dry_run_of_one_message_shows_before_and_after_side_by_side(harness: Harness) -> None:
     refused(harness)
     out = gateway(harness, "messages", "replay", "R1", "--dry-run").out
     assert "nothing is changed" in out
@@ -121,7 +121,7 @@ def test_one_is_shown_to_people_with_now_and_then_side_by_side(harness: Harness)
     assert f"receipt to {BROKER}: gateway accepted, final" in out
 
 
-def test_what_would_wait_names_the_thing_and_until_when(harness: Harness) -> None:
+def test_a_dry_run_into_waiting_names_what_is_awaited_and_until_when(harness: Harness) -> None:
     body = render(Declaration(reference="R9", lines=lines(2), documents=(agreement_shown(NUMBER),)))
     harness.judged(BROKER, "R9.xml", body)
     gateway(harness, "messages", "hold", "R9", "--reason", "look at it")
@@ -153,7 +153,7 @@ def test_a_dry_run_of_a_release_says_what_is_asked_about_and_sent(harness: Harne
     assert everything(harness) == before
 
 
-def test_what_a_dry_run_of_a_rejection_says_is_what_its_sender_gets(harness: Harness) -> None:
+def test_a_dry_run_of_a_rejection_shows_what_the_sender_would_get(harness: Harness) -> None:
     message = held(harness)
     before = everything(harness)
     (shown,) = gateway(harness, "messages", "reject", "R1", "--dry-run", "--json").json
@@ -170,7 +170,7 @@ def test_what_a_dry_run_of_a_rejection_says_is_what_its_sender_gets(harness: Har
 
 
 @pytest.mark.parametrize("act", ["hold", "release", "reject"])
-def test_of_many_it_is_shown_which_would_be_acted_upon_and_why_others_would_not(
+def test_a_dry_run_of_many_shows_which_would_change_and_why_others_would_not(
     harness: Harness, act: str
 ) -> None:
     refused(harness, "R1")

@@ -66,17 +66,17 @@ def test_a_refused_act_says_what_is_possible_instead() -> None:
 
 
 @pytest.mark.parametrize("act", [MessageAct.RELEASE, MessageAct.REPLAY])
-def test_what_was_accepted_is_delivered_again_and_not_judged_again(act: MessageAct) -> None:
+def test_an_accepted_message_is_delivered_again_and_not_judged_again(act: MessageAct) -> None:
     assert event_of(act, held(DeliveryStatus(DeliveryState.HELD))) is Event.RESUMED
 
 
 @pytest.mark.parametrize("sent", NOT_TAKEN, ids=str)
-def test_what_customs_does_not_have_can_be_rejected(sent: DeliveryStatus) -> None:
+def test_a_message_that_customs_does_not_have_can_be_rejected(sent: DeliveryStatus) -> None:
     assert event_of(MessageAct.REJECT, held(sent)) is Event.DISMISSED
 
 
 @pytest.mark.parametrize("sent", TAKEN_PERHAPS, ids=str)
-def test_what_customs_may_have_cannot_be_rejected(sent: DeliveryStatus) -> None:
+def test_a_message_that_customs_may_have_cannot_be_rejected(sent: DeliveryStatus) -> None:
     status = held(DeliveryStatus(DeliveryState.HELD), sent)
     with pytest.raises(Impossible, match="customs may have it; possible: release"):
         event_of(MessageAct.REJECT, status)

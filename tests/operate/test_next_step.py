@@ -27,7 +27,7 @@ def situation(state: State, *deliveries: DeliveryStatus, **changed: Any) -> Situ
 
 
 @pytest.mark.parametrize("state", State)
-def test_every_state_is_told_in_both_languages_with_the_acts_that_it_allows(state: State) -> None:
+def test_every_state_has_a_next_step_in_both_languages_with_the_acts_that_it_allows(state: State) -> None:
     told = situation(state, reason="agreement 1 was terminated", answer_due=NOW)
     said = next_needed(told, NOW)
     assert said.en.isascii()
@@ -37,7 +37,7 @@ def test_every_state_is_told_in_both_languages_with_the_acts_that_it_allows(stat
         assert f"{act}（" in said.zh
 
 
-def test_what_waits_says_for_what_and_until_when() -> None:
+def test_the_next_step_of_a_waiting_message_says_for_what_and_until_when() -> None:
     said = next_needed(SITUATION, NOW)
     assert "It waits for agreement 195200016172325 until 2026-11-25 04:00 UTC" in said.en
     assert "等待委托协议 195200016172325，最迟至北京时间2026年11月25日12:00；" in said.zh
@@ -56,7 +56,7 @@ def test_things_that_are_waited_for_are_named(thing: str, said: str) -> None:
     assert f"It waits for {said} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
 
 
-def test_a_replay_is_told_as_what_it_does_by_default() -> None:
+def test_the_next_step_describes_a_replay_as_what_it_does_by_default() -> None:
     refused = next_needed(situation(State.REJECTED), NOW)
     stopped = next_needed(situation(State.HELD, DeliveryStatus(DeliveryState.HELD), reason="stopped"), NOW)
     assert ("judge it again" in refused.en, "重新校验" in refused.zh) == (True, True)
@@ -69,7 +69,7 @@ def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
     assert "ask customs" in next_needed(delivered, NOW + timedelta(seconds=1)).en
 
 
-def test_what_customs_lost_is_handed_over_again_by_an_act_that_is_named_when_the_answer_is_overdue() -> None:
+def test_the_next_step_names_the_redelivery_when_the_answer_of_customs_is_overdue() -> None:
     later = NOW + timedelta(seconds=1)
     taken = situation(State.DELIVERED, DeliveryStatus(DeliveryState.DELIVERED), answer_due=NOW)
     for said in (next_needed(taken, later).en, next_needed(taken, later).zh):
@@ -79,12 +79,12 @@ def test_what_customs_lost_is_handed_over_again_by_an_act_that_is_named_when_the
     assert "it is asked for it now" in next_needed(again, later).en
 
 
-def test_what_customs_refused_is_its_senders_to_mend() -> None:
+def test_the_next_step_after_a_refusal_by_customs_is_the_senders() -> None:
     closed = situation(State.CLOSED, customs_status=CustomsStatus.REFUSED)
     assert next_needed(closed, NOW).en.startswith("Customs refused it: its sender mends it")
 
 
-def test_what_customs_may_have_is_not_said_to_be_rejected() -> None:
+def test_the_next_step_offers_no_rejection_of_what_customs_may_have() -> None:
     held = situation(State.HELD, DeliveryStatus(DeliveryState.HELD, unsure=True), reason="look at it")
     said = next_needed(held, NOW)
     assert said.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")

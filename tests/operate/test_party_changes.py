@@ -68,14 +68,14 @@ def test_on_every_day_at_most_one_class_is_in_force(course: list[tuple[date, Par
 
 
 @given(course, near, classes)
-def test_a_class_said_without_a_day_is_in_force_on_that_day(
+def test_a_class_given_without_a_day_is_in_force_on_the_day_of_the_import(
     course: list[tuple[date, PartyRecord]], today: date, said: TraderClass
 ) -> None:
     assert after([*course, (today, replace(NOTHING, trader_class=said))]).class_on(today) is said
 
 
 @given(course, near, classes)
-def test_a_class_said_without_a_day_leaves_the_past_alone(
+def test_a_class_given_without_a_day_leaves_the_past_alone(
     course: list[tuple[date, PartyRecord]], today: date, said: TraderClass
 ) -> None:
     before = after(course)
@@ -87,7 +87,7 @@ def test_a_class_said_without_a_day_leaves_the_past_alone(
 
 
 @given(course, near, saying)
-def test_saying_the_same_again_changes_nothing(
+def test_importing_the_same_again_changes_nothing(
     course: list[tuple[date, PartyRecord]], today: date, record: PartyRecord
 ) -> None:
     once = changed(after(course), record, today)
@@ -96,7 +96,7 @@ def test_saying_the_same_again_changes_nothing(
 
 
 @given(course, near, st.lists(districts, unique=True))
-def test_the_contracts_said_are_those_in_force_from_that_day(
+def test_the_imported_contracts_are_those_in_force_from_that_day(
     course: list[tuple[date, PartyRecord]], today: date, said: list[str]
 ) -> None:
     before = after(course)
@@ -108,13 +108,13 @@ def test_the_contracts_said_are_those_in_force_from_that_day(
 
 
 @given(course, near)
-def test_what_is_not_said_stays(course: list[tuple[date, PartyRecord]], today: date) -> None:
+def test_a_value_that_the_file_leaves_out_stays(course: list[tuple[date, PartyRecord]], today: date) -> None:
     before = after(course)
 
     assert changed(before, NOTHING, today) == before
 
 
-def test_what_is_said_of_a_new_party_holds_from_ever() -> None:
+def test_the_values_of_a_new_party_hold_for_all_of_the_past() -> None:
     record = replace(NEW, trader_class=TraderClass.AA, contracts=("0200",), keeps_papers=True)
     party = changed(None, record, TODAY)
 
@@ -133,7 +133,7 @@ def test_a_class_that_differs_begins_today_and_the_old_one_ends_yesterday() -> N
 
 
 @pytest.mark.parametrize("days", [-30, 30])
-def test_a_class_that_differs_begins_on_the_day_that_is_said(days: int) -> None:
+def test_a_different_class_begins_on_the_given_day(days: int) -> None:
     since = TODAY + timedelta(days=days)
     before = changed(None, replace(NEW, trader_class=TraderClass.AA), TODAY)
     now = changed(before, replace(NOTHING, trader_class=TraderClass.B, since=since), TODAY)
@@ -142,14 +142,14 @@ def test_a_class_that_differs_begins_on_the_day_that_is_said(days: int) -> None:
     assert now.class_on(since) is TraderClass.B
 
 
-def test_a_class_that_is_in_force_goes_on_whatever_day_is_said() -> None:
+def test_a_class_that_is_in_force_goes_on_whatever_day_is_given() -> None:
     before = changed(None, replace(NEW, trader_class=TraderClass.AA), TODAY)
     again = replace(NOTHING, trader_class=TraderClass.AA, since=date(2014, 7, 1))
 
     assert changed(before, again, TODAY) == before
 
 
-def test_a_history_that_is_said_in_full_is_the_whole_of_it() -> None:
+def test_a_history_that_is_given_in_full_replaces_the_old_one() -> None:
     before = changed(None, replace(NEW, trader_class=TraderClass.AA), TODAY)
     a = ClassPeriod(trader_class=TraderClass.A, since=date(2012, 1, 1), until=date(2014, 6, 30))
     b = ClassPeriod(trader_class=TraderClass.B, since=date(2014, 7, 1))
@@ -175,7 +175,7 @@ def test_contracts_with_days_and_without_stand_side_by_side() -> None:
         changed(PARTY, replace(NOTHING, contracts=("2200", dated)), TODAY)
 
 
-def test_papers_are_kept_no_longer_from_the_day_on_which_it_is_said() -> None:
+def test_a_party_stops_keeping_documents_on_the_day_of_the_import() -> None:
     keeps = changed(PARTY, replace(NOTHING, keeps_papers=(Period(since=date(2020, 1, 1)),)), TODAY)
     stopped = changed(keeps, replace(NOTHING, keeps_papers=False), TODAY)
 
@@ -197,7 +197,7 @@ def test_a_new_party_needs_its_names_and_its_role(missing: str, record: PartyRec
     assert refusal.value.field == missing
 
 
-def test_fields_that_have_no_history_are_what_was_said_last() -> None:
+def test_fields_without_a_history_have_their_last_imported_value() -> None:
     record = replace(
         NOTHING,
         scc="91310115MADEM0A237",
@@ -245,7 +245,7 @@ def test_a_revocation_of_a_certificate_stands_and_the_earliest_counts() -> None:
     assert changed(again, replace(NOTHING, certificates=(earlier,)), TODAY).certificates == (earlier,)
 
 
-def test_certificates_are_told_apart_by_what_they_certify_and_not_by_how_they_are_written() -> None:
+def test_certificates_are_compared_by_what_they_certify_and_not_by_how_they_are_written() -> None:
     pem = identity("p-256").certificate_pem
 
     assert len(merged([RegisteredCertificate(pem=text) for text in (pem, pem.replace("\n", "\r\n"))])) == 1
@@ -266,7 +266,7 @@ def test_a_key_and_a_certificate_are_revoked_by_their_fingerprints() -> None:
     assert certificate.revoked_at == NOW
 
 
-def test_what_is_not_in_use_cannot_be_revoked() -> None:
+def test_a_key_that_is_not_in_use_cannot_be_revoked() -> None:
     registered = replace(identity("p-256").registered, revoked_at=NOW)
 
     for fingerprint in (identity("p-256").fingerprint, "SHA256:none", ""):

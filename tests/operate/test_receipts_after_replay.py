@@ -63,7 +63,7 @@ def named_receipts_are_there(harness: Harness, message: str) -> None:
     assert set(named) <= receipt_rows
 
 
-def test_a_replay_into_waiting_after_a_refusal_is_told_by_a_pending_receipt_and_ends_with_another_final_one(
+def test_a_replay_after_a_refusal_into_waiting_gives_a_pending_receipt_and_then_another_final_one(
     harness: Harness,
 ) -> None:
     message = lacking(harness)
@@ -80,7 +80,7 @@ def test_a_replay_into_waiting_after_a_refusal_is_told_by_a_pending_receipt_and_
     named_receipts_are_there(harness, message)
 
 
-def test_waiting_before_and_after_a_refusal_is_told_both_times(harness: Harness) -> None:
+def test_a_wait_before_and_one_after_a_refusal_each_give_a_pending_receipt(harness: Harness) -> None:
     body = render(Declaration(reference="R1", lines=lines(2), documents=(shown(NUMBER),)))
     message = harness.judged(BROKER, "R1.xml", body).message
     assert said(harness, message) == ["waiting"]
@@ -130,7 +130,7 @@ def test_a_replay_into_a_repetition_gives_the_receipts_of_what_it_repeats(harnes
     assert finals == ["accepted"]
 
 
-def test_one_that_is_held_after_its_refusal_is_told_once_and_told_again_after_the_next(
+def test_a_message_held_after_a_refusal_gives_one_pending_receipt_per_refusal(
     harness: Harness,
 ) -> None:
     message, store = lacking(harness), SqlPendingReceipts(harness.database)
@@ -157,7 +157,7 @@ def test_one_that_is_held_after_its_refusal_is_told_once_and_told_again_after_th
 
 
 @pytest.mark.parametrize("order", list(itertools.product(("refused", "waits"), repeat=3)), ids="-".join)
-def test_after_every_replay_the_last_word_to_the_sender_is_where_its_message_stands(
+def test_after_every_replay_the_last_receipt_shows_the_state_of_the_message(
     harness: Harness, order: tuple[str, ...]
 ) -> None:
     """Replayed three times, into each of the two in every order."""

@@ -56,18 +56,18 @@ def row(harness: Harness, delivery: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("present", [DeliveryState.DELIVERED, DeliveryState.HELD, DeliveryState.REFUSED])
-def test_what_is_handed_over_again_is_asked_for_and_moves_no_message(present: DeliveryState) -> None:
+def test_a_redelivery_is_queried_first_and_changes_no_state_of_its_message(present: DeliveryState) -> None:
     step = step_of(DeliveryAct.REPLAY, present, State.DELIVERED, [])
     assert (step.delivery, step.event) == (DeliveryState.UNKNOWN, None)
 
 
 @pytest.mark.parametrize("message", [each for each in State if each is not State.DELIVERED])
-def test_what_was_taken_goes_again_only_while_an_answer_is_waited_for(message: State) -> None:
+def test_a_taken_submission_is_sent_again_only_while_an_answer_is_awaited(message: State) -> None:
     with pytest.raises(Impossible, match="a delivery that is delivered"):
         step_of(DeliveryAct.REPLAY, DeliveryState.DELIVERED, message, [DeliveryState.PENDING])
 
 
-def test_it_is_asked_for_under_its_key_and_taken_again_its_answer_is_due_anew(harness: Harness) -> None:
+def test_a_redelivery_is_queried_by_key_and_sent_again_and_its_answer_is_due_again(harness: Harness) -> None:
     message, delivery = delivered(harness)
     before = harness.message(message)
     assert replay(harness, delivery) == (0, f"{delivery} is unknown, its message delivered\n")
@@ -86,7 +86,7 @@ def test_it_is_asked_for_under_its_key_and_taken_again_its_answer_is_due_anew(ha
     ]
 
 
-def test_a_second_replay_while_it_is_on_its_way_is_refused(harness: Harness) -> None:
+def test_a_second_replay_during_the_delivery_is_refused(harness: Harness) -> None:
     _message, delivery = delivered(harness)
     assert replay(harness, delivery)[0] == 0
     code, said = replay(harness, delivery)
@@ -110,7 +110,7 @@ def test_a_node_that_is_killed_while_it_sends_it_again_asks_once_more_under_the_
     ("end", "event"),
     [(DeliveryState.REFUSED, "delivery_refused"), (DeliveryState.HELD, "delivery_held")],
 )
-def test_handed_over_again_in_vain_its_message_stays_delivered_and_it_can_be_tried_anew(
+def test_a_failed_redelivery_leaves_the_message_delivered_and_can_be_repeated(
     harness: Harness, end: DeliveryState, event: str
 ) -> None:
     message, delivery = delivered(harness)
@@ -125,7 +125,7 @@ def test_handed_over_again_in_vain_its_message_stays_delivered_and_it_can_be_tri
     assert [item.id for item in claimed(harness)] == [delivery]
 
 
-def test_what_cannot_be_handed_over_again_in_time_is_held_and_its_message_stays_delivered(
+def test_a_redelivery_that_takes_too_long_is_held_and_its_message_stays_delivered(
     harness: Harness,
 ) -> None:
     message, delivery = delivered(harness)
@@ -137,7 +137,7 @@ def test_what_cannot_be_handed_over_again_in_time_is_held_and_its_message_stays_
     assert trail(harness, message)[-1][:2] == ("delivery_held", "gateway")
 
 
-def test_what_was_taken_goes_nowhere_else_though_its_back_end_is_down(harness: Harness) -> None:
+def test_a_taken_submission_is_never_diverted_though_its_back_end_is_down(harness: Harness) -> None:
     _message, delivery = delivered(harness)
     to = {"alternatives": ["other"]}
     own = update(deliveries).where(deliveries.c.id == delivery)
@@ -156,7 +156,7 @@ def related(harness: Harness) -> tuple[int, int]:
     return first, second
 
 
-def test_of_two_about_one_declaration_the_first_does_not_overtake_the_second_from_behind(
+def test_an_earlier_message_about_a_declaration_is_not_sent_again_after_a_later_one(
     harness: Harness,
 ) -> None:
     first, second = related(harness)
@@ -171,7 +171,7 @@ def test_of_two_about_one_declaration_the_first_does_not_overtake_the_second_fro
     assert [each.id for each in claimed(harness)] == [second]
 
 
-def test_what_only_informs_keeps_nothing_from_being_handed_over_again(harness: Harness) -> None:
+def test_a_later_message_that_only_informs_does_not_prevent_a_redelivery(harness: Harness) -> None:
     first, second = related(harness)
     own = update(messages).where(messages.c.id == row(harness, second)["message"])
     informs = {"operation": "inform", "state": State.CLOSED}

@@ -29,7 +29,7 @@ def test_all_messages_that_meet_the_filters_are_replayed_and_those_alone(harness
     assert detail == {"reason": "limit raised", "undertaking": done.json["id"]}
 
 
-def test_what_is_not_possible_for_one_is_noted_and_the_others_are_done(harness: Harness) -> None:
+def test_an_act_impossible_for_one_message_is_noted_and_the_others_are_done(harness: Harness) -> None:
     refused(harness, "R1"), held(harness, "R2")
     done = gateway(
         harness, "messages", "release", "--account", "broker-aa", "--reason", "go on", "--json"
@@ -103,7 +103,7 @@ def test_without_a_key_a_second_replay_says_that_there_was_a_first(harness: Harn
     assert f"UTC by {actor()}" in result.err
 
 
-def test_by_filter_messages_are_rejected_each_with_its_receipt(harness: Harness) -> None:
+def test_messages_that_a_filter_selects_are_rejected_each_with_its_receipt(harness: Harness) -> None:
     held(harness, "R1")
     done = gateway(harness, "messages", "reject", "--state", "held", "--reason", "withdrawn", "--json")
     assert (done.code, done.json["done"]) == (0, 1), done.err
@@ -129,7 +129,9 @@ def test_a_limit_takes_the_newest_and_says_how_many_more_there_are_and_how_to_go
     assert ([each["message"] for each in last.json["items"]], "more" in last.err) == (ids[:2], False)
 
 
-def test_a_user_is_told_by_the_process_and_not_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_is_taken_from_the_process_and_not_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = actor()
     monkeypatch.setenv("LOGNAME", "somebody-else")
     monkeypatch.setenv("USER", "somebody-else")

@@ -57,13 +57,13 @@ def test_the_stage_says_whether_it_is_judged_or_sent_again() -> None:
 
 
 @pytest.mark.parametrize("state", [State.HELD, State.REJECTED])
-def test_what_was_never_accepted_has_nothing_to_deliver(state: State) -> None:
+def test_a_message_that_was_never_accepted_has_nothing_to_deliver(state: State) -> None:
     with pytest.raises(Impossible, match=r"nothing to deliver.*possible: replay --from judgement"):
         event_of(MessageAct.REPLAY, MessageStatus(state=state), ReplayStage.DELIVERY)
 
 
 @pytest.mark.parametrize("sent", [UNSURE, TAKEN], ids=["unsure", "taken"])
-def test_what_customs_may_have_is_not_judged_again(sent: DeliveryStatus) -> None:
+def test_a_message_that_customs_may_have_is_not_judged_again(sent: DeliveryStatus) -> None:
     with pytest.raises(Impossible, match=r"cannot be judged again.*possible: replay --from delivery"):
         event_of(
             MessageAct.REPLAY, MessageStatus(state=State.HELD, deliveries=(HELD, sent)), ReplayStage.JUDGEMENT
@@ -72,7 +72,9 @@ def test_what_customs_may_have_is_not_judged_again(sent: DeliveryStatus) -> None
 
 @pytest.mark.parametrize("stage", ReplayStage)
 @pytest.mark.parametrize("state", [State.RECEIVED, State.ACCEPTED, State.DELIVERED, State.CLOSED])
-def test_what_goes_on_or_has_ended_is_not_replayed_from_any_stage(state: State, stage: ReplayStage) -> None:
+def test_a_message_in_progress_or_finished_is_not_replayed_from_any_stage(
+    state: State, stage: ReplayStage
+) -> None:
     with pytest.raises(Impossible, match=f"a message that is {state} cannot be replayed"):
         event_of(MessageAct.REPLAY, MessageStatus(state=state, deliveries=(HELD,)), stage)
 
@@ -95,7 +97,7 @@ def test_judged_again_it_keeps_its_agreement_and_key_and_is_delivered_under_the_
     assert replayed["withdrawn"] == ["customs"]
 
 
-def test_judged_again_and_refused_everything_that_it_had_comes_free(harness: Harness) -> None:
+def test_a_message_that_is_refused_on_a_replay_releases_everything_it_held(harness: Harness) -> None:
     message = held(harness)
     strict(harness)
     decision = judged_again(harness, message)
@@ -109,7 +111,7 @@ def test_judged_again_and_refused_everything_that_it_had_comes_free(harness: Har
     assert {(each.account, each.verdict) for each in freed} == {("association", "freed"), (BROKER, "freed")}
 
 
-def test_what_was_sent_and_may_be_there_stays_as_it_is(harness: Harness) -> None:
+def test_a_held_message_that_is_being_sent_is_not_judged_again(harness: Harness) -> None:
     message = held(harness)
     harness.database.submit(lambda to: replay(to, message, "operator", "go on", LATER)).result()
     outbox = SqlOutbox(harness.database, timedelta(hours=24))

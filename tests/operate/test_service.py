@@ -96,7 +96,7 @@ def sending(harness: Harness) -> Outgoing:
     return delivery
 
 
-def test_what_waits_and_is_rejected_has_one_final_receipt_with_the_reason(harness: Harness) -> None:
+def test_a_waiting_message_that_is_rejected_has_one_final_receipt_with_the_reason(harness: Harness) -> None:
     message = sent(harness).message
     assert harness.message(message)["state"] == State.WAITING
     trail_of = rejected(harness, message)
@@ -146,7 +146,7 @@ def test_a_rejected_declaration_gives_back_agreement_reference_and_obligation(ha
     assert harness.rows(agreements, number=NUMBER)[0]["used_by"] == corrected.message
 
 
-def test_what_waits_for_an_agreement_gets_it_when_the_declaration_that_used_it_is_rejected(
+def test_a_declaration_gets_an_agreement_when_the_declaration_that_used_it_is_rejected(
     harness: Harness,
 ) -> None:
     message = accepted(harness)
@@ -155,7 +155,7 @@ def test_what_waits_for_an_agreement_gets_it_when_the_declaration_that_used_it_i
     assert sent(harness, "R2").event is Event.PASSED
 
 
-def test_a_rejected_declaration_that_is_replayed_is_judged_anew_and_may_be_delivered(
+def test_a_rejected_declaration_that_is_replayed_is_judged_again_and_may_be_delivered(
     harness: Harness,
 ) -> None:
     message = accepted(harness)
@@ -208,7 +208,7 @@ def test_a_hold_and_release_while_it_is_judged_gives_one_verdict(harness: Harnes
     assert len(finals(harness, received.arrival.id)) == 1
 
 
-def test_a_release_of_what_waited_lets_it_wait_anew(harness: Harness) -> None:
+def test_a_held_message_that_waited_waits_again_when_it_is_released(harness: Harness) -> None:
     message = sent(harness).message
     held(harness, message)
     assert harness.expired(NOW + timedelta(days=9)) == 0  # the time of what is held stands still
@@ -230,7 +230,7 @@ def test_a_release_of_what_was_accepted_asks_customs_first_and_keeps_verdict_and
     assert harness.rows(receipts, message=message) == before
 
 
-def test_what_is_being_sent_cannot_be_rejected_until_it_is_known_that_customs_has_it_not(
+def test_a_message_that_is_being_sent_cannot_be_rejected_until_customs_is_known_not_to_have_it(
     harness: Harness,
 ) -> None:
     message = accepted(harness)
@@ -270,7 +270,7 @@ def test_a_message_that_moved_since_its_receipt_was_written_is_not_rejected(harn
     assert finals(harness, message) == ["rejected"]
 
 
-def test_what_came_meanwhile_decides_before_the_operator(harness: Harness) -> None:
+def test_a_message_that_goes_on_meanwhile_is_not_rejected(harness: Harness) -> None:
     message = sent(harness).message
     trail_of = said(harness, message)
     told(harness)
@@ -279,7 +279,7 @@ def test_what_came_meanwhile_decides_before_the_operator(harness: Harness) -> No
     assert harness.message(message)["state"] == State.RECEIVED
 
 
-def test_whatever_was_held_rejected_and_declared_again_the_home_is_sound(harness: Harness) -> None:
+def test_the_home_is_sound_after_any_course_of_holds_rejections_and_declarations(harness: Harness) -> None:
     ReferenceCustoms(
         harness.home.path / "backends" / "customs", harness.home.certificate.read_text(), lambda: LATER
     ).close()

@@ -187,7 +187,7 @@ def test_any_bytes_end_in_a_refusal(start: bytes, body: bytes, judging: Harness)
     assert decision.event is Event.REFUSED
 
 
-def test_what_a_refusal_says_is_xml_whatever_the_sender_wrote(judging: Harness) -> None:
+def test_a_refusal_is_valid_xml_whatever_the_sender_wrote(judging: Harness) -> None:
     hostile = "]]>&lt;/ErrorMessage&gt;${text}$reference{detail}\u202e\u0085"
     body = render(Declaration(reference="R1", head={"GrossWet": hostile, "NetWt": "x"}))
     decision = decided(judging, "a.xml", body)

@@ -57,7 +57,7 @@ def test_the_room_of_an_account_is_the_narrowest_of_its_bounds(
     assert found.refuses(most) is (most == 0)
 
 
-def test_below_the_reserve_what_is_small_is_still_taken() -> None:
+def test_small_files_are_taken_while_the_disk_is_below_its_reserve() -> None:
     account = Account(name="a", keys=())
     assert room(account, SentToday(messages=10**9, size=10**15), _EMPTY).most == account.max_package
     low = room(account, SentToday(), Disk(free=4, reserve=5))
@@ -92,7 +92,7 @@ def test_a_new_account_has_an_allowance_and_one_of_before_none_until_it_is_given
     assert bounded(party.account, daily_messages=0).daily_messages is None
 
 
-def test_what_is_received_counts_on_its_day_in_china(tmp_path: Path) -> None:
+def test_a_received_message_counts_on_its_day_in_china(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         for hours, account in ((0, "broker-aa"), (1, "broker-aa"), (2, "trader-a"), (12, "broker-aa")):
             asyncio.run(harness.messages.add(_arrival(hours, account)))
@@ -122,7 +122,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
-def test_over_sftp_what_is_beyond_an_allowance_is_refused_in_words_when_it_is_opened(served: Served) -> None:
+def test_over_sftp_a_file_beyond_an_allowance_is_refused_with_a_reason_when_it_is_opened(
+    served: Served,
+) -> None:
     served.limit("broker", daily_messages=1)
     with served.broker.session() as client:
         with client.open("/OutBox/a.xml", "wb") as file:
@@ -205,7 +207,7 @@ def _close(client: paramiko.SFTPClient, file: paramiko.SFTPFile) -> None:
     cast(Any, client)._request(CMD_CLOSE, file.handle)
 
 
-def test_over_sftp_what_is_beyond_any_sound_package_is_told_at_the_write_that_passes_it(
+def test_over_sftp_a_file_larger_than_any_package_is_refused_at_the_write_that_exceeds_the_limit(
     served: Served,
 ) -> None:
     most = largest(Policy())

@@ -43,7 +43,7 @@ def declared(harness: Harness, name: str = "d.xml.1") -> Decision:
     return harness.judged(ACCOUNT, name, render(Declaration(), AU3))
 
 
-def test_what_was_judged_keeps_its_verdict_and_is_known_by_both_names(harness: Harness) -> None:
+def test_a_judged_file_keeps_its_verdict_and_is_found_by_both_names(harness: Harness) -> None:
     decision = declared(harness)
     before = harness.rows(receipts, message=decision.message)
     renamed = rename(harness, "d.xml.1", "d.xml")

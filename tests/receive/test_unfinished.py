@@ -11,7 +11,7 @@ from tests.support.unfinished import UNFINISHED
 
 
 @pytest.mark.parametrize("name", UNFINISHED)
-def test_what_clients_write_under_is_unfinished_in_any_case(name: str) -> None:
+def test_temporary_names_of_clients_count_as_unfinished_in_any_letter_case(name: str) -> None:
     assert is_unfinished(name)
     assert is_unfinished(name.upper())
 

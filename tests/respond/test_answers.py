@@ -174,7 +174,7 @@ def test_a_time_without_zone_is_chinas(families: Families, said: str, at: dateti
         (b'<DecImportResponse xmlns="http://www.chinaport.gov.cn/dec"/>', Fault.SCHEMA_MISSING),
     ],
 )
-def test_what_is_no_answer_is_refused(families: Families, body: bytes, fault: Fault) -> None:
+def test_a_document_that_is_no_answer_is_refused(families: Families, body: bytes, fault: Fault) -> None:
     with pytest.raises(MessageRejected) as refused:
         read(body, families)
 

@@ -163,7 +163,7 @@ def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_
     assert len(two.held()) == 1
 
 
-def test_two_that_use_one_reference_are_told_apart_by_the_number(tmp_path: Path) -> None:
+def test_two_declarations_with_one_reference_are_distinguished_by_the_number(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         documents = (Document(body=pdf()),)
         first = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="C", documents=documents)))
@@ -228,7 +228,7 @@ async def over_http(request: pytest.FixtureRequest, home: Path, answers: Sequenc
 
 
 @pytest.mark.parametrize("connection", [over_amqp, over_http])
-def test_they_are_held_over_every_connection_and_keep_none_behind_them_from_being_heard(
+def test_answers_that_disagree_are_held_over_every_connection_and_do_not_stop_later_ones(
     request: pytest.FixtureRequest,
     two: Two,
     tmp_path: Path,

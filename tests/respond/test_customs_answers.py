@@ -67,7 +67,7 @@ def test_an_answer_with_an_empty_key_is_matched_by_what_it_names(harness: Harnes
     assert harness.message(sent)["customs_status"] == "released"
 
 
-def test_what_is_no_answer_is_held_and_the_others_are_heard(harness: Harness) -> None:
+def test_a_file_that_is_no_answer_is_held_and_the_others_are_processed(harness: Harness) -> None:
     sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
     bad = Answer(id="1", name="bad.xml", body=b"\x00<not", key=sent)
     say(harness, bad, result(sent, "I20260000000000001", "L"))

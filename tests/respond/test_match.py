@@ -119,19 +119,19 @@ def test_a_reference_that_two_parties_use_names_nobody() -> None:
         match(replace(ANSWER, client_reference="C-1"), None, both)
 
 
-def test_a_reference_that_two_parties_use_is_told_apart_by_the_number_that_one_of_them_has() -> None:
+def test_two_parties_declarations_of_one_reference_are_distinguished_by_the_number_of_one() -> None:
     open_ = Sent(id=OTHER_KEY, declaration=OTHER_KEY, party="B")
     both = Known([open_, FIRST])
     assert match(replace(ANSWER, client_reference="C-1", seq_no="S1"), None, both) == FIRST
 
 
-def test_the_first_word_on_a_declaration_goes_by_its_reference_where_a_saved_one_has_the_number() -> None:
+def test_the_first_answer_to_a_declaration_is_matched_by_reference_if_a_saved_one_has_the_number() -> None:
     saved = Sent(id=OTHER_KEY, declaration=KEY, reference="C-1", operation=Operation.SAVE, seq_no="S1")
     declared = Sent(reference="C-2", seq_no=None)
     technical = replace(ANSWER, kind=AnswerKind.TECHNICAL, client_reference="C-2", seq_no="S1")
     assert match(technical, None, Known([declared, saved])) == declared
 
 
-def test_what_follows_a_declaration_has_a_reference_of_its_own() -> None:
+def test_messages_about_a_declaration_have_references_of_their_own() -> None:
     informs = Sent(operation=Operation.INFORM, seq_no="S1")
     assert match(replace(ANSWER, client_reference="C-9", seq_no="S1"), KEY, Known([informs])) == informs

@@ -102,7 +102,7 @@ def said(root: etree._Element, *tags: str) -> tuple[str | None, ...]:
     return tuple(root.findtext(f"g:{tag}", namespaces=NS) for tag in tags)
 
 
-def test_a_trader_hears_customs_own_words_and_the_gateways_of_every_step(harness: Harness) -> None:
+def test_a_trader_gets_the_answer_of_customs_and_the_gateways_notice_of_every_step(harness: Harness) -> None:
     sent_ = sent(harness)
     answers = [answer(sent_, channel) for channel in "LJPR"]
     say(harness, technical(sent_, "0"), *answers)
@@ -114,7 +114,7 @@ def test_a_trader_hears_customs_own_words_and_the_gateways_of_every_step(harness
     assert len(inbox(harness, "trader-a")) == 8  # that it was imported is for the software that sent it
 
 
-def test_the_trader_s_notice_says_what_customs_said_in_both_languages(harness: Harness) -> None:
+def test_the_traders_notice_repeats_customs_answer_in_both_languages(harness: Harness) -> None:
     say(harness, answer(sent_ := sent(harness), "T", "税款 100 元"))
     root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
     assert said(root, "MessageId", "Reference", "SeqNo", "EntryId") == (sent_, "R1", SEQ_NO, ENTRY)
@@ -143,7 +143,7 @@ def test_the_trader_s_notice_says_what_customs_said_in_both_languages(harness: H
         ((), []),
     ],
 )
-def test_a_trader_hears_it_in_the_forms_that_its_account_takes(
+def test_a_trader_is_notified_in_the_forms_that_its_account_takes(
     harness: Harness, forms: Sequence[ReceiptForm], kinds: list[str]
 ) -> None:
     harness.change_account("trader-a", receipts=tuple(forms))
@@ -159,7 +159,7 @@ def test_a_trader_hears_it_in_the_forms_that_its_account_takes(
         ((ReceiptForm.SINGLE_WINDOW, ReceiptForm.GATEWAY), ["gateway", "technical", "business"]),
     ],
 )
-def test_a_sender_hears_customs_once_in_whichever_form_it_takes(
+def test_a_sender_gets_each_answer_of_customs_once_in_the_form_that_it_takes(
     harness: Harness, forms: Sequence[ReceiptForm], kinds: list[str]
 ) -> None:
     harness.change_account("broker-aa", receipts=tuple(forms))
@@ -168,21 +168,21 @@ def test_a_sender_hears_customs_once_in_whichever_form_it_takes(
     assert [row["kind"] for row in inbox(harness, "broker-aa")] == kinds
 
 
-def test_a_trader_that_declares_itself_is_told_nothing_twice(harness: Harness) -> None:
+def test_a_trader_that_declares_for_itself_is_notified_once(harness: Harness) -> None:
     sent_ = sent(harness, account="trader-a")
     say(harness, answer(sent_, "L"), answer(sent_, "P"))
     assert [row["kind"] for row in inbox(harness, "trader-a")] == ["gateway", "business", "business"]
     assert inbox(harness, ASSOCIATION) == []
 
 
-def test_a_trader_without_an_account_and_other_parties_are_told_nothing(harness: Harness) -> None:
+def test_a_trader_without_an_account_and_other_parties_are_not_notified(harness: Harness) -> None:
     harness.change("trader-a", account=None)
     say(harness, answer(sent(harness), "L"))
     receipt_rows = {row["account"] for row in harness.rows(receipts)}
     assert receipt_rows == {"broker-aa", ASSOCIATION}
 
 
-def test_a_temporary_save_concerns_its_sender_alone(harness: Harness) -> None:
+def test_answers_to_a_temporary_save_go_to_its_sender_alone(harness: Harness) -> None:
     harness.change_account("broker-aa", receipts=(ReceiptForm.GATEWAY,))
     sent_ = sent(harness, operation="G")
     say(harness, technical(sent_, "0"), answer(sent_, "P"))
@@ -190,26 +190,26 @@ def test_a_temporary_save_concerns_its_sender_alone(harness: Harness) -> None:
     assert classes(harness, "broker-aa") == ["imported", "released"]
 
 
-def test_a_refusal_at_import_is_told_to_the_trader(harness: Harness) -> None:
+def test_a_trader_is_notified_of_a_refusal_at_import(harness: Harness) -> None:
     say(harness, technical(sent(harness), "1"))
     assert [row["kind"] for row in inbox(harness, "trader-a")] == ["technical", "notice"]
     assert classes(harness, "trader-a") == ["refused"]
 
 
-def test_an_unknown_code_is_told_as_it_came(harness: Harness) -> None:
+def test_an_unknown_code_is_passed_on_as_it_was_received(harness: Harness) -> None:
     say(harness, answer(sent(harness), "Zz9"))
     root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
     assert said(root, "Class", "Code") == ("other", "Zz9")
 
 
-def test_an_answer_that_comes_twice_is_told_once(harness: Harness) -> None:
+def test_an_answer_that_comes_twice_gives_one_receipt(harness: Harness) -> None:
     sent_ = sent(harness)
     say(harness, answer(sent_, "P"))
     say(harness, answer(sent_, "P"), answer(sent_, "P"))
     assert classes(harness, "trader-a") == classes(harness, "premises") == ["released"]
 
 
-def test_premises_are_told_of_a_release_once_with_what_they_need_and_no_more(harness: Harness) -> None:
+def test_premises_are_notified_of_a_release_once_with_what_they_need_and_no_more(harness: Harness) -> None:
     sent_ = sent(harness, blocks={"Container": (BOX,)})
     say(harness, *(answer(sent_, channel) for channel in "LFPR"))
     (row,) = inbox(harness, "premises")
@@ -240,7 +240,7 @@ def test_premises_are_told_of_a_release_once_with_what_they_need_and_no_more(har
     ("channels", "told"), [("RP", 1), ("P", 1), ("PD", 1), ("PE", 1), ("DP", 0), ("EP", 0), ("LJR", 0)]
 )
 @pytest.mark.parametrize("together", [True, False])
-def test_a_release_that_is_overtaken_is_told_to_premises_unless_the_goods_must_stay(
+def test_premises_are_notified_of_a_late_release_unless_the_goods_must_stay(
     harness: Harness, channels: str, told: int, together: bool
 ) -> None:
     sent_ = sent(harness)
@@ -254,7 +254,7 @@ def test_a_release_that_is_overtaken_is_told_to_premises_unless_the_goods_must_s
     ("places", "told"),
     [(("塘沽一号库",), 1), (("CF01",), 1), (("别处",), 0)],
 )
-def test_a_release_is_told_to_the_premises_whose_place_it_is(
+def test_premises_are_notified_of_a_release_at_their_place(
     harness: Harness, places: tuple[str, ...], told: int
 ) -> None:
     harness.change("premises", places=places)
@@ -275,7 +275,7 @@ def test_the_places_of_premises_are_those_that_the_register_has_when_customs_ans
     assert [row["message"] for row in inbox(harness, "premises")] == [second]
 
 
-def test_the_association_is_told_of_each_use_of_a_mandate(harness: Harness) -> None:
+def test_the_association_is_notified_of_each_use_of_a_mandate(harness: Harness) -> None:
     first, second = sent(harness, "R1"), sent(harness, "R2")
     number = harness.message(first)["agreement"]
     rows = inbox(harness, ASSOCIATION)
@@ -290,7 +290,7 @@ def test_the_association_is_told_of_each_use_of_a_mandate(harness: Harness) -> N
 
 
 @pytest.mark.parametrize("channels", ["E", "LE", "EZ"])
-def test_an_agreement_that_comes_free_is_told_to_the_association_and_the_broker_once(
+def test_the_association_and_the_broker_are_notified_once_of_a_released_agreement(
     harness: Harness, channels: str
 ) -> None:
     decision = harness.judged(
@@ -308,7 +308,7 @@ def test_an_agreement_that_comes_free_is_told_to_the_association_and_the_broker_
     assert classes(harness, "broker-aa") == ["freed"]
 
 
-def test_what_others_are_told_is_not_given_again_to_a_sender_that_repeats_itself(harness: Harness) -> None:
+def test_notices_to_others_are_not_sent_to_a_sender_that_repeats_its_message(harness: Harness) -> None:
     declaration = render(Declaration(reference="R1"))
     first = harness.judged("broker-aa", "a.xml", declaration).message
     say(harness, answer(first, "P"))
@@ -321,7 +321,7 @@ def test_what_others_are_told_is_not_given_again_to_a_sender_that_repeats_itself
 
 
 @pytest.mark.parametrize("form", ReceiptForm)
-def test_what_the_association_answers_comes_in_its_words_whatever_receipts_were_chosen(
+def test_answers_of_the_association_are_passed_on_whatever_receipts_were_chosen(
     harness: Harness, form: ReceiptForm
 ) -> None:
     harness.change_account("broker-aa", receipts=(form,))

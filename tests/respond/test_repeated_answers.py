@@ -61,17 +61,17 @@ def test_an_answer_that_waits_counts_for_any_declaration() -> None:
     assert select_new([MATCHED, WAITS], [before(WAITS, linked=None, waits=True)]).new == []
 
 
-def test_one_that_waited_is_new_once_its_declaration_is_known() -> None:
+def test_an_answer_that_waited_counts_as_new_once_its_declaration_is_known() -> None:
     parked = replace(MATCHED, parked="A1")
     assert select_new([parked], [before(parked, linked=None, waits=True)]).new == [parked]
 
 
-def test_one_whose_wait_another_chain_has_ended_is_left_alone() -> None:
+def test_an_answer_whose_wait_another_commit_has_ended_is_left_alone() -> None:
     selection = select_new([replace(MATCHED, parked="A1")], [before(MATCHED, linked="M1")])
     assert (selection.new, selection.repeated) == ([], [])
 
 
-def test_of_one_that_waited_and_came_again_meanwhile_only_the_wait_ends() -> None:
+def test_only_the_wait_ends_of_an_answer_that_came_again_meanwhile() -> None:
     parked = replace(MATCHED, parked="A1")
     filed = [before(parked, linked=None, waits=True), before(parked, "A2", linked="M1")]
     selection = select_new([parked], filed)

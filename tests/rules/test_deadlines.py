@@ -38,7 +38,7 @@ def test_a_reminder_before_the_release_is_left_out() -> None:
     assert deadline(RELEASED, 1, (3, 1, 0)).remind_at == utc(24, 16)
 
 
-def test_without_reminders_only_the_overdue_are_told() -> None:
+def test_without_configured_reminders_only_overdue_documents_are_reminded_of() -> None:
     due = deadline(RELEASED, 2, ())
     assert due.remind_at == due.due_at + timedelta(seconds=1)
 

@@ -16,16 +16,18 @@ from gateway.rules.order_of_receipt import (
 
 
 @given(st.sets(st.integers(1, 50), min_size=1))
-def test_of_several_that_waited_for_a_thing_the_first_received_takes_it(places: set[int]) -> None:
+def test_of_several_messages_that_waited_the_first_received_is_served(places: set[int]) -> None:
     assert [place for place in sorted(places) if comes_first(place, places)] == [min(places)]
 
 
 @pytest.mark.parametrize(("place", "takes"), [(3, False), (1, True)])
-def test_one_that_has_not_waited_takes_it_only_if_it_was_received_before(place: int, takes: bool) -> None:
+def test_a_message_that_has_not_waited_is_served_only_if_it_was_received_before(
+    place: int, takes: bool
+) -> None:
     assert comes_first(place, [2, 4]) is takes
 
 
-def test_what_nobody_has_waited_for_is_free_for_all() -> None:
+def test_without_waiting_messages_anyone_is_served() -> None:
     assert comes_first(7, [])
 
 

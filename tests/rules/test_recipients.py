@@ -120,7 +120,7 @@ def test_a_trader_gets_an_answer_in_each_form_that_its_account_takes(
     assert (to.relayed, accounts(to.answer)) == (relayed, notified)
 
 
-def test_customs_own_words_go_to_an_account_that_is_registered_no_more() -> None:
+def test_answers_of_customs_go_to_an_account_that_is_no_longer_registered() -> None:
     assert recipients() == Recipients(relayed=("broker",), answer=())
 
 
@@ -178,7 +178,7 @@ def test_premises_are_notified_of_a_release_once_and_not_if_the_goods_must_stay(
     assert len(recipients(BROKER, STORE, status=status, declaration=declaration).release) == notified
 
 
-def test_an_agreement_is_free_again_for_association_and_sender_once_its_declaration_is_refused() -> None:
+def test_association_and_sender_are_notified_that_a_refused_declaration_releases_its_agreement() -> None:
     uses = replace(DECLARATION, uses=USED)
     refused = recipients(BROKER, ASSOCIATION, status=CustomsStatus.REFUSED, declaration=uses)
     assert accounts(refused.freed) == [("association", "association"), ("broker", "sender")]

@@ -62,13 +62,13 @@ def test_every_row_names_its_source_in_chinese() -> None:
     assert all(row.source_zh for table in tables for row in table)
 
 
-def test_who_is_in_no_class_is_told_so() -> None:
+def test_an_enterprise_without_a_class_is_refused_with_that_reason() -> None:
     (found,) = why_not_paperless(SEA_IMPORT, (side(None),), shipped(), TODAY)
     assert "trader 1: no class registered" in found.en
     assert "网关未登记其企业管理类别，请联系网关值班人员" in found.zh
 
 
-def test_b_came_in_with_the_second_phase() -> None:
+def test_class_b_was_admitted_with_the_second_phase() -> None:
     assert codes(SEA_IMPORT, date(2013, 4, 30), side(B)) == ["paperless-class"]
     assert codes(SEA_IMPORT, date(2013, 5, 1), side(B)) == []
 
@@ -111,7 +111,7 @@ def test_the_pilot_had_one_traffic_in_each_of_twelve_districts(
     assert refused == ["paperless-scope"]
 
 
-def test_every_site_of_every_district_came_in_with_the_third_phase() -> None:
+def test_every_site_of_every_district_was_admitted_with_the_third_phase() -> None:
     elsewhere = replace(SEA_IMPORT, district="9600", transport="3", transit=True)
     assert codes(elsewhere, date(2012, 9, 1), side(A)) == ["paperless-scope"]
     assert codes(elsewhere, date(2014, 4, 1), side(A)) == []

@@ -26,7 +26,7 @@ def test_an_account_with_one_message_waits_for_one_of_anothers_thousands() -> No
     assert chosen == [("large", 1), ("small", 5000), ("large", 2)]
 
 
-def test_what_an_account_has_at_work_already_counts() -> None:
+def test_work_in_progress_of_an_account_counts() -> None:
     queues = {"large": {1, 2, 3}, "small": {9, 10}}
     assert in_turn(2, oldest(queues), Counter(large=2), following(queues)) == [("small", 9), ("small", 10)]
 

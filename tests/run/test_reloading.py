@@ -182,7 +182,7 @@ BROKEN: dict[str, Callable[[Home], object]] = {
 }
 
 
-def test_whatever_is_wrong_with_the_files_all_that_ran_goes_on(running: Running, tmp_path: Path) -> None:
+def test_a_reload_of_wrong_files_changes_nothing_that_runs(running: Running, tmp_path: Path) -> None:
     """Each file that is broken comes with others that are sound and changed: nothing of them is taken."""
     home, received = running.harness.home, two_lines(running)
     asyncio.run(running.reload.begin())

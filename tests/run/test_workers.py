@@ -80,7 +80,7 @@ def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: P
     assert list(nothing) == []
 
 
-def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_counts_as_heard(tmp_path: Path) -> None:
+def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_acknowledged(tmp_path: Path) -> None:
     said = Answer(id="1", name="r.xml", body=b"<r/>")
     with ExitStack() as stack:
         harness = stack.enter_context(Harness.at(tmp_path / "home"))
@@ -95,7 +95,7 @@ def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_counts_as_hea
     assert (held["state"], held["reason"]) == ("held", "cannot be read: it took longer than 0 s")
 
 
-def test_what_a_back_end_says_is_read_in_a_worker_as_it_would_be_here(tmp_path: Path) -> None:
+def test_a_worker_reads_an_answer_as_the_node_would(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness, _judges(harness) as judges:
         notice = b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>'
         assert asyncio.run(judges.parsed(notice)) is None
@@ -126,7 +126,7 @@ SHAPES = {
 }
 
 
-def test_what_exhausts_the_memory_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+def test_a_message_that_exhausts_a_workers_memory_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
         costly = harness.received("broker-aa", "costly.xml", ELEMENTS)
         refused = asyncio.run(judges.judge(costly, NOW))
@@ -139,7 +139,7 @@ def test_what_exhausts_the_memory_of_a_worker_twice_is_refused_with_the_limit(tm
         assert asyncio.run(judges.judge(sound, NOW)).event is Event.PASSED
 
 
-def test_want_of_memory_is_never_told_as_another_fault(tmp_path: Path) -> None:
+def test_lack_of_memory_is_never_reported_as_another_fault(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         collected: dict[tuple[str, int], list[str]] = {}
         received = {shape: harness.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
@@ -153,7 +153,7 @@ def test_want_of_memory_is_never_told_as_another_fault(tmp_path: Path) -> None:
     assert ["package-too-costly"] in collected.values()
 
 
-def test_what_exhausts_the_time_of_a_worker_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+def test_a_message_that_exhausts_a_workers_time_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
     # More than a second wherever it is read: the kernel counts whole ones. Packed, since a larger package may
     # take longer; what does not deflate keeps the ratio in bounds.
     noise = base64.b64encode(shake_128(b"noise").digest(300_000))

@@ -99,7 +99,7 @@ def queue(gateway: Gateway) -> dict[str, dict[str, str]]:
     return {each["reference"]: each for each in json.loads(done.stdout)}
 
 
-def test_a_declaration_is_decided_by_hand_beside_the_running_node(gateway: Gateway) -> None:
+def test_an_operator_decides_a_declaration_beside_the_running_node(gateway: Gateway) -> None:
     send(gateway, "HAND-1")
     gateway.until(lambda: heard_out(gateway, "HAND-1"))
     (message,) = [each for each in listed(gateway) if each["reference"] == "HAND-1"]

@@ -54,7 +54,7 @@ def entry_of(customs: ReferenceCustoms) -> str:
 
 @pytest.mark.parametrize("entry_type", ["M", "W", "D", "0", ""])
 @pytest.mark.parametrize("risk", [Risk.LOW, Risk.UNKNOWN])
-def test_what_is_not_of_high_risk_is_released_by_itself_on_paper_or_without(
+def test_a_declaration_without_high_risk_is_released_automatically_paperless_or_not(
     customs: ReferenceCustoms, risk: Risk, entry_type: str
 ) -> None:
     sent("C-1", risk=risk, entry_type=entry_type).to(customs)
@@ -304,7 +304,7 @@ def test_documents_go_to_a_person_where_the_reference_says_so(
 
 
 @pytest.mark.parametrize("reference", ["C-1", "INSPECT-1", "DUTY-1"])
-def test_documents_that_nobody_asked_for_are_kept_and_change_nothing(
+def test_documents_that_nobody_asked_for_are_stored_and_change_nothing(
     customs: ReferenceCustoms, ledger: Ledger, reference: str
 ) -> None:
     declared = sent(reference)
@@ -317,7 +317,7 @@ def test_documents_that_nobody_asked_for_are_kept_and_change_nothing(
     assert ledger.papers.has(came.key)
 
 
-def test_agreement_notices_are_taken_and_kept_and_not_answered(
+def test_agreement_notices_are_taken_and_stored_and_not_answered(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
     notice = sent("N-1", matter=NOTICE)

@@ -103,7 +103,7 @@ def test_a_file_is_read_as_spreadsheets_write_it(tmp_path: Path) -> None:
         (Kind.PAYMENTS, 'payment,entry,amount\n"P,E,1\n', ["line 2: "]),
     ],
 )
-def test_every_error_of_a_file_is_told_with_its_line(
+def test_every_error_of_a_file_is_reported_with_its_line(
     tmp_path: Path, kind: Kind, text: str, complaints: list[str]
 ) -> None:
     with pytest.raises(BadRecords) as told:
@@ -167,7 +167,7 @@ def test_a_customs_that_is_served_without_a_home_has_its_ledgers_behind_its_fold
         (("list", "duties", "--backend", "nowhere"), "nowhere is no customs sandbox of this home"),
     ],
 )
-def test_what_cannot_be_entered_ends_with_2(
+def test_a_record_that_cannot_be_entered_ends_with_2(
     unserved: Gateway, arguments: tuple[str, ...], complaint: str
 ) -> None:
     assert complaint in refused(unserved, *arguments)

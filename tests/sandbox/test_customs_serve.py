@@ -39,14 +39,16 @@ def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [("--folder", "exchange"), ("--http", "127.0.0.1:0")])
-def test_over_amqp_customs_takes_no_other_way_as_well(other: tuple[str, ...], tmp_path: Path) -> None:
+def test_customs_serve_over_amqp_refuses_options_of_other_channels(
+    other: tuple[str, ...], tmp_path: Path
+) -> None:
     given = ["customs", "serve", "--home", str(tmp_path), "--amqp", *other]
     result = CliRunner().invoke(cli.app, given)
     assert result.exit_code == USAGE
     assert "--amqp needs a home" in result.stderr
 
 
-def test_over_amqp_answers_stand_in_no_envelope(tmp_path: Path) -> None:
+def test_over_amqp_answers_have_no_envelope(tmp_path: Path) -> None:
     given = ["customs", "serve", "--home", str(tmp_path), "--amqp", "--dxp"]
     result = CliRunner().invoke(cli.app, given)
     assert (result.exit_code, "--dxp goes with a folder or --http" in result.stderr) == (USAGE, True)

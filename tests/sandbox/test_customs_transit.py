@@ -67,7 +67,7 @@ def both(facts: Facts, reference: str = "C-1", risk: Risk = Risk.LOW) -> tuple[S
         ("E", DIRECT, EXPORT),
     ],
 )
-def test_goods_in_transit_go_step_by_step_each_told_by_the_office_where_it_happens(
+def test_goods_in_transit_go_step_by_step_each_answered_by_its_own_office(
     customs: ReferenceCustoms,
     ledger: Ledger,
     direction: str,
@@ -121,7 +121,7 @@ def test_the_transit_form_has_a_number_of_its_own_which_a_save_gives_first(custo
     ]
 
 
-def test_a_number_that_the_form_has_already_is_kept(customs: ReferenceCustoms) -> None:
+def test_a_transit_form_that_has_a_number_keeps_it(customs: ReferenceCustoms) -> None:
     sent("C-1", matter=declaration(ADVANCE), transit_seq_no="I20250000000000077").to(customs)
     assert values(given_answers(customs)[0])["TrnPreId"] == "I20250000000000077"
 

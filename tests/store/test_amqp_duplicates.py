@@ -10,7 +10,7 @@ from tests.support.stores import Store, arrival
 REPLY = Reply(message_id="m 1", correlation="order 1", to="broker.replies")
 
 
-def test_a_message_is_known_by_account_message_id_and_content(store: Store) -> None:
+def test_a_duplicate_is_recognised_by_account_message_id_and_content(store: Store) -> None:
     async def test() -> None:
         replies = SqlAmqpDuplicates(store.database)
         sent = replace(arrival(), reply=REPLY)

@@ -19,7 +19,7 @@ def shown(harness: Harness, message: str) -> dict[str, Any]:
         return show_message(reader, row, NOW)
 
 
-def test_nothing_stands_around_a_message_that_came_alone(harness: Harness) -> None:
+def test_a_single_message_has_an_empty_context(harness: Harness) -> None:
     decision = shown(harness, harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message)
     assert (decision["links"], decision["reply"], decision["backends"], decision["undertakings"]) == (
         [],
@@ -30,7 +30,7 @@ def test_nothing_stands_around_a_message_that_came_alone(harness: Harness) -> No
     assert {each["post_at"] for each in decision["receipts"]} == {None}
 
 
-def test_links_are_told_from_both_ends(harness: Harness) -> None:
+def test_links_are_shown_from_both_ends(harness: Harness) -> None:
     body = render(owing_nothing("R1"))
     first = harness.judged("broker-aa", "R1.xml", body).message
     again = harness.judged("broker-aa", "again.xml", body).message
@@ -38,7 +38,7 @@ def test_links_are_told_from_both_ends(harness: Harness) -> None:
     assert [(each["link"], each["id"]) for each in shown(harness, again)["links"]] == [("to", first)]
 
 
-def test_back_ends_replies_and_undertakings_are_told(harness: Harness) -> None:
+def test_the_context_has_back_ends_the_reply_and_bulk_requests(harness: Harness) -> None:
     message = harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message
     with harness.database.engine.begin() as connection:
         for table, values in (

@@ -131,7 +131,7 @@ def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(
         assert sum(f"INDEX {index} (" in step for step in scans) == 2, scans  # how many, and which
 
 
-def test_what_most_texts_begin_with_is_found_among_the_newest(
+def test_a_prefix_of_very_many_texts_is_searched_among_the_newest(
     harness: Harness, four: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(message_search, "_BROAD", 2)
@@ -212,6 +212,6 @@ def test_an_age_is_a_number_with_its_unit(text: str, minutes: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h", "2", "-2h", "2 h", "999999d"])
-def test_what_is_no_age_is_a_wrong_use(text: str) -> None:
+def test_an_invalid_age_is_a_wrong_use(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         age(text)

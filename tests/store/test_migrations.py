@@ -58,7 +58,7 @@ def test_the_one_role_of_a_party_becomes_a_list_in_the_register_and_in_its_histo
     engine.dispose()
 
 
-def test_a_request_that_was_answered_before_is_known_by_the_number_in_its_answer(tmp_path: Path) -> None:
+def test_the_migration_numbers_requests_that_were_answered_before(tmp_path: Path) -> None:
     path = tmp_path / "gateway.db"
     at_revision(path, "0012")
     answer = import_agr_response(
@@ -88,7 +88,7 @@ def test_a_request_that_was_answered_before_is_known_by_the_number_in_its_answer
     engine.dispose()
 
 
-def test_what_waits_for_a_file_is_found_by_its_name_however_that_is_spelt(
+def test_the_migration_makes_waits_for_a_file_searchable_by_any_spelling_of_its_name(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "gateway.db"

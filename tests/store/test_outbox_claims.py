@@ -110,7 +110,7 @@ def test_a_destination_gets_its_own_and_says_where_something_waits(store: Store)
     run(store, test)
 
 
-def test_what_is_about_one_declaration_goes_in_order(store: Store) -> None:
+def test_deliveries_about_one_declaration_are_sent_in_order(store: Store) -> None:
     async def test(store: Store) -> None:
         first = await send(store, arrival(1), about="A" * 26)
         second = await send(store, arrival(2, "other"), about="A" * 26)
@@ -124,7 +124,7 @@ def test_what_is_about_one_declaration_goes_in_order(store: Store) -> None:
     run(store, test)
 
 
-def test_what_another_node_left_is_asked_about_and_its_late_outcome_is_not_written(store: Store) -> None:
+def test_a_delivery_left_by_another_node_is_queried_and_its_late_outcome_is_not_written(store: Store) -> None:
     async def test(store: Store) -> None:
         sent = await send(store, arrival(1))
         (first,) = await store.outbox.claim("customs", 10, NOW)
@@ -170,7 +170,7 @@ def test_the_next_of_a_declaration_goes_when_the_one_before_is_delivered(store: 
     run(store, test)
 
 
-def test_nothing_overtakes_what_is_held(store: Store) -> None:
+def test_no_delivery_overtakes_a_held_one_about_the_same_declaration(store: Store) -> None:
     async def test(store: Store) -> None:
         first = await send(store, arrival(1), about="A" * 26)
         await send(store, arrival(2), about="A" * 26)
@@ -194,7 +194,7 @@ def test_an_attempt_that_does_not_count_is_taken_back(store: Store) -> None:
     run(store, test)
 
 
-def test_what_waits_too_long_is_held_with_its_message_and_says_why(store: Store) -> None:
+def test_a_delivery_that_waits_too_long_is_held_with_its_message_and_the_reason(store: Store) -> None:
     async def test(store: Store) -> None:
         waits, unknown = await send(store, arrival(1)), await send(store, arrival(2))
         items = await store.outbox.claim("customs", 10, NOW)
@@ -237,7 +237,7 @@ def test_a_delivery_is_diverted_to_the_first_alternative_that_is_usable(store: S
     run(store, test)
 
 
-def test_what_may_have_been_taken_is_never_diverted_nor_what_is_about_the_same(store: Store) -> None:
+def test_an_unsure_delivery_and_others_about_its_declaration_are_never_diverted(store: Store) -> None:
     async def test(store: Store) -> None:
         options = {"about": "A" * 26, "alternatives": ("two",)}
         first = await send(store, arrival(1), **options)
@@ -254,7 +254,9 @@ def test_what_may_have_been_taken_is_never_diverted_nor_what_is_about_the_same(s
     run(store, test)
 
 
-def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_once(store: Store) -> None:
+def test_a_sender_is_notified_once_that_its_message_waits_for_a_destination_that_is_down(
+    store: Store,
+) -> None:
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         down = {"customs": NOW}
@@ -272,7 +274,7 @@ def test_the_sender_of_what_waits_for_a_destination_that_is_down_hears_of_it_onc
     run(store, test)
 
 
-def test_nobody_hears_that_a_message_waits_which_customs_has_taken_meanwhile(store: Store) -> None:
+def test_no_pending_receipt_is_sent_for_a_message_that_customs_has_taken_meanwhile(store: Store) -> None:
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         (pending,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
@@ -284,7 +286,7 @@ def test_nobody_hears_that_a_message_waits_which_customs_has_taken_meanwhile(sto
     run(store, test)
 
 
-def test_the_sender_of_what_is_tried_just_then_hears_that_it_waits_once_it_waits_again(store: Store) -> None:
+def test_a_pending_receipt_for_a_delivery_in_progress_is_sent_once_it_waits_again(store: Store) -> None:
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
@@ -300,7 +302,9 @@ def test_the_sender_of_what_is_tried_just_then_hears_that_it_waits_once_it_waits
     run(store, test)
 
 
-def test_how_a_destination_stands_is_kept_beside_a_pause_and_each_pause_is_an_event(store: Store) -> None:
+def test_the_status_of_a_destination_is_stored_beside_a_pause_and_each_pause_is_an_event(
+    store: Store,
+) -> None:
     async def test(store: Store) -> None:
         known = SqlDestinations(store.database)
         opened = CircuitBreaker(

@@ -43,7 +43,7 @@ def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
     return not ("INDEX" in words and words[words.index("INDEX") + 1] in waiting)
 
 
-def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: Path) -> None:
+def test_polling_queries_never_scan_a_growing_table(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         asked = Asked()
         harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
@@ -65,7 +65,7 @@ def test_nothing_that_is_asked_all_the_time_reads_a_table_that_grows(tmp_path: P
     assert wrong == {}
 
 
-def test_figures_of_a_period_read_what_came_in_it(tmp_path: Path) -> None:
+def test_the_statistics_of_a_period_read_only_the_messages_received_in_it(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         asked = Asked()
         asked.listen(harness.database.engine)

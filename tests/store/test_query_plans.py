@@ -52,7 +52,7 @@ def _next_of(queue: Queue) -> Select[Any]:
         *("a page of messages", "a page of receipts"),
     ],
 )
-def test_what_is_asked_all_the_time_is_found_by_its_own_index(
+def test_frequent_queries_use_an_index_of_their_own(
     statement: Select[Any], index: str, tmp_path: Path
 ) -> None:
     migrate(tmp_path / "gateway.db")
@@ -93,7 +93,7 @@ def test_the_accounts_that_have_something_to_judge_are_found_without_reading_wha
     ],
     ids=["accounts", "destinations"],
 )
-def test_who_has_something_to_send_is_found_without_reading_what_waits(
+def test_destinations_with_work_are_found_without_reading_what_waits(
     statement: Select[Any], index: str, tmp_path: Path
 ) -> None:
     migrate(tmp_path / "gateway.db")

@@ -62,7 +62,7 @@ def test_receipts_of_an_account_with_folders_are_due_to_it_alone_the_oldest_firs
     assert claim(folders, "other") == claim(folders, None) == []
 
 
-def test_what_was_posted_is_not_due_again_and_what_could_not_be_is_due_later(folders: Store) -> None:
+def test_a_delivered_receipt_is_not_due_again_and_an_undelivered_one_is_due_later(folders: Store) -> None:
     first, second = claim(folders, "broker")
     deliveries = SqlReceiptDeliveries(folders.database)
     asyncio.run(deliveries.posted([first], NOW))
@@ -71,7 +71,9 @@ def test_what_was_posted_is_not_due_again_and_what_could_not_be_is_due_later(fol
     assert claim(folders, "broker", timedelta(minutes=5)) == [replace(second, fence=second.fence + 1)]
 
 
-def test_what_was_left_is_claimed_again_and_its_earlier_claim_writes_nothing(folders: Store) -> None:
+def test_a_receipt_left_by_another_node_is_claimed_again_and_the_earlier_claim_writes_nothing(
+    folders: Store,
+) -> None:
     deliveries, before = SqlReceiptDeliveries(folders.database), claim(folders, "broker")
     first, second = claim(folders, "broker")
     assert [first.fence, second.fence] == [each.fence + 1 for each in before]
@@ -120,7 +122,7 @@ def test_a_receipt_that_its_account_removes_is_not_delivered(folders: Store) -> 
     assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
 
 
-def test_receipts_of_an_account_that_is_published_to_tell_where_its_message_wants_them(store: Store) -> None:
+def test_receipts_of_an_account_over_amqp_name_the_reply_queue_of_its_message(store: Store) -> None:
     register(store, "broker", Delivery.AMQP, 1)
     hand_over(store)
     row = {
@@ -144,7 +146,7 @@ def test_receipts_of_an_account_that_fetches_them_are_never_due(store: Store) ->
     assert claim(store, "broker") == claim(store, None) == []
 
 
-def test_where_a_message_stands_is_told_to_its_account_alone(folders: Store) -> None:
+def test_the_folder_of_a_message_is_shown_to_its_account_alone(folders: Store) -> None:
     async def asked(account: str) -> dict[str, Folder]:
         ids = [arrival(1).id, arrival(2).id, "0" * 26]
         return dict(await folders.mailbox.whereabouts(account, ids))

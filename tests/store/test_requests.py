@@ -104,7 +104,7 @@ async def owed(store: Store, now: datetime, *, overdue: bool = False) -> list[st
     return [code for row in rows for code in row["missing"]]
 
 
-def test_what_is_missing_after_a_release_is_asked_for_once(store: Store) -> None:
+def test_documents_missing_after_a_release_are_requested_once(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store, attached=INVOICE)
         assert await tell(store) == []
@@ -153,7 +153,7 @@ def test_reminders_follow_and_end_when_it_is_overdue(store: Store) -> None:
     asyncio.run(run())
 
 
-def test_of_reminders_that_a_stopped_node_missed_only_the_last_is_told(store: Store) -> None:
+def test_of_reminders_that_a_stopped_node_missed_only_the_last_is_sent(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
@@ -165,7 +165,7 @@ def test_of_reminders_that_a_stopped_node_missed_only_the_last_is_told(store: St
     asyncio.run(run())
 
 
-def test_what_comes_later_is_taken_off_and_the_last_ends_it(store: Store) -> None:
+def test_documents_that_arrive_later_shorten_the_obligation_and_the_last_ends_it(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
@@ -206,7 +206,7 @@ def test_nobody_is_reminded_of_a_declaration_that_customs_has_deleted(store: Sto
     asyncio.run(run())
 
 
-def test_what_customs_asks_for_is_told_with_its_words(store: Store) -> None:
+def test_a_document_request_of_customs_is_passed_on_with_its_text(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store, Due.KEPT)
         matched = customs_says_of(CustomsStatus.SUPPLEMENT_ASKED, b"Sp1", await target_of(store, sent))
@@ -222,7 +222,7 @@ def test_what_customs_asks_for_is_told_with_its_words(store: Store) -> None:
     asyncio.run(run())
 
 
-def test_a_request_is_handed_out_once_and_stands_in_the_trail(store: Store) -> None:
+def test_a_document_request_is_claimed_once_and_stands_in_the_trail(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)

@@ -97,7 +97,7 @@ def test_however_many_messages_an_account_has_anothers_is_among_the_next(store: 
     asyncio.run(run())
 
 
-def test_recovery_gives_claims_free_and_keeps_their_attempts(store: Store) -> None:
+def test_recovery_releases_claims_and_keeps_their_attempts(store: Store) -> None:
     async def run() -> None:
         await add_and_claim(store, arrival())
         assert await store.restarted() == 1
@@ -468,7 +468,7 @@ def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> N
     asyncio.run(run())
 
 
-def test_what_waited_and_repeats_what_is_there_waits_no_longer_and_is_not_relayed(store: Store) -> None:
+def test_a_waiting_answer_that_repeats_a_filed_one_waits_no_longer_and_is_not_relayed(store: Store) -> None:
     async def run() -> None:
         sent = arrival()
         await accept(store, sent)

@@ -69,7 +69,7 @@ def test_nothing_is_signed_outside_the_validity_of_the_certificate(make: Make, o
         XadesSigner(key, pem.decode(), utc_now).sign(xml.trusted(b'<a xmlns="urn:customs-edi-gateway:1"/>'))
 
 
-def test_a_key_with_a_pass_phrase_is_refused_in_words() -> None:
+def test_a_key_with_a_pass_phrase_is_refused_with_a_reason() -> None:
     key, pem = make_p256_pair("gateway", utc_now())
     locked = load_pem_private_key(key, None).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
@@ -86,7 +86,7 @@ def test_a_node_is_fit_while_the_certificate_is_valid_and_no_longer(harness: Har
     assert status.why_not(NOW + timedelta(days=1)) == ""
 
 
-def test_a_clock_more_than_a_minute_behind_the_newest_event_is_told_until_it_is_right(
+def test_a_clock_more_than_a_minute_behind_the_newest_event_is_reported_until_it_is_right(
     harness: Harness,
 ) -> None:
     refused(harness)

@@ -31,7 +31,7 @@ def judged(harness: Harness, *references: str) -> None:
         harness.judged("broker-aa", f"{reference}.xml", render(owing_nothing(reference)))
 
 
-def test_events_are_told_as_they_are_committed_until_it_is_ended(harness: Harness) -> None:
+def test_tail_yields_events_as_they_are_committed_until_it_is_ended(harness: Harness) -> None:
     judged(harness, "R1")
     with tailing(harness, "--since", "0", "--json") as process:
         assert process.stdout is not None

@@ -145,7 +145,7 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
 
-def test_what_waits_says_for_what_and_until_when_and_stays_where_its_sender_sees_it(store: Store) -> None:
+def test_a_waiting_message_says_for_what_and_until_when_and_stays_visible_to_its_sender(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
         await wait(store, sent)
@@ -172,7 +172,7 @@ def test_the_coming_of_the_thing_wakes_what_waits_for_it_and_nothing_else(store:
     run(test)
 
 
-def test_what_waits_again_is_told_so_once(store: Store) -> None:
+def test_a_message_that_waits_again_gives_one_pending_receipt(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
         await wait(store, sent)
@@ -185,7 +185,7 @@ def test_what_waits_again_is_told_so_once(store: Store) -> None:
     run(test)
 
 
-def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(store: Store) -> None:
+def test_a_message_does_not_wait_for_what_arrived_while_it_was_judged(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
         (received,) = await add_and_claim(store, sent)
@@ -203,7 +203,7 @@ def test_a_thing_that_came_while_a_message_was_judged_keeps_it_from_waiting(stor
     run(test)
 
 
-def test_what_waited_too_long_is_judged_a_last_time_and_knows_what_did_not_come(store: Store) -> None:
+def test_a_message_that_waited_too_long_is_judged_a_last_time_with_what_it_waited_for(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
         await wait(store, sent)
@@ -228,7 +228,7 @@ def test_what_waited_too_long_is_judged_a_last_time_and_knows_what_did_not_come(
     run(test)
 
 
-def test_what_was_overdue_and_is_replayed_may_wait_anew(store: Store) -> None:
+def test_a_message_refused_as_overdue_may_wait_again_after_a_replay(store: Store) -> None:
     async def test() -> None:
         sent = arrival()
         await wait(store, sent)
@@ -308,7 +308,7 @@ def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store)
         (CustomsStatus.STORED, AgreementState.USED, []),
     ],
 )
-def test_an_agreement_comes_free_when_customs_refuses_and_only_then(
+def test_an_agreement_is_released_when_customs_refuses_and_only_then(
     store: Store, status: CustomsStatus, state: AgreementState, acts: list[Act]
 ) -> None:
     async def test() -> None:
@@ -365,7 +365,7 @@ def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_s
     run(test)
 
 
-def test_what_was_sent_when_it_was_held_and_was_taken_is_delivered(store: Store) -> None:
+def test_a_delivery_taken_after_its_message_was_held_is_delivered(store: Store) -> None:
     async def test() -> None:
         sent = await accepted_under(store)
         (delivery,) = await store.outbox.claim("customs", 10, NOW)

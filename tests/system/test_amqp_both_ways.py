@@ -69,7 +69,9 @@ async def told(platform: Platform, about: str) -> list[AbstractIncomingMessage]:
     return heard
 
 
-def test_a_declaration_is_released_and_its_broker_and_trader_hear_of_it_over_amqp_alone(place: Place) -> None:
+def test_a_declaration_is_released_and_its_broker_and_trader_are_notified_over_amqp_alone(
+    place: Place,
+) -> None:
     async def test() -> None:
         async with (
             await Platform.connect(place.rabbit, place.vhost, BROKER) as platform,

@@ -63,7 +63,7 @@ async def lying(amqp: Place, *wanted: str) -> list[dict[str, Any]]:
                 return view.facts
 
 
-def test_what_was_put_aside_is_listed_shown_given_back_and_dropped_with_a_reason(
+def test_dead_letters_are_listed_shown_returned_and_dropped_with_a_reason(
     amqp: Place,
     login: tuple[str, ...],
     command: Callable[..., subprocess.CompletedProcess[str]],
@@ -134,7 +134,7 @@ def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: Place) ->
     run(test, PATIENCE)
 
 
-def test_what_was_not_written_down_stays_where_it_lies(amqp: Place) -> None:
+def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: Place) -> None:
     """Ended between the broker's word and the acknowledgement, as by a kill: it is there twice."""
 
     async def ended() -> None:
@@ -166,7 +166,7 @@ def test_what_was_not_written_down_stays_where_it_lies(amqp: Place) -> None:
     run(test, PATIENCE)
 
 
-def test_what_the_broker_put_aside_itself_is_shown_with_its_reason_and_stays(amqp: Place) -> None:
+def test_a_message_that_the_broker_dead_lettered_is_shown_with_its_reason_and_stays(amqp: Place) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             await platform.send(bytes(LARGEST + 1), "dead-3", correlation_id="dead-3")

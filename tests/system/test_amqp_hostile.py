@@ -39,7 +39,9 @@ _UNREADABLE: Final = {
 
 
 @pytest.mark.parametrize("case", _UNREADABLE)
-def test_what_cannot_be_read_is_put_aside_at_once_and_its_sender_told(amqp: Place, case: str) -> None:
+def test_a_message_that_cannot_be_read_is_put_aside_at_once_and_its_sender_is_notified(
+    amqp: Place, case: str
+) -> None:
     properties = replace(_UNREADABLE[case], user_id=b"broker-aa")
     reason = {
         "content_type": Fault.AMQP_CONTENT_TYPE,
@@ -77,7 +79,7 @@ _NOT_WRITTEN_AGAIN: Final = {
 
 
 @pytest.mark.parametrize("case", _NOT_WRITTEN_AGAIN)
-def test_what_cannot_be_written_again_is_put_aside_by_the_broker_and_its_sender_told(
+def test_a_message_that_cannot_be_republished_is_put_aside_by_the_broker_and_its_sender_is_notified(
     amqp: Place, case: str
 ) -> None:
     properties, reason = _NOT_WRITTEN_AGAIN[case]
@@ -160,7 +162,7 @@ _TAKEN: Final = {
 
 
 @pytest.mark.parametrize("case", _TAKEN)
-def test_what_says_nothing_to_the_gateway_may_be_anything(amqp: Place, case: str) -> None:
+def test_properties_that_the_gateway_does_not_use_may_have_any_value(amqp: Place, case: str) -> None:
     properties, key = _TAKEN[case]
 
     async def test() -> None:
@@ -172,7 +174,7 @@ def test_what_says_nothing_to_the_gateway_may_be_anything(amqp: Place, case: str
     run(test, _UNTIL_TOLD)
 
 
-def test_what_cannot_be_stored_for_a_while_is_not_put_aside(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_a_message_that_the_store_cannot_take_now_is_not_put_aside(rabbit: Rabbit, tmp_path: Path) -> None:
     place = founded(tmp_path, rabbit)
     place.gateway.configure("delivery_limit", "1")
 

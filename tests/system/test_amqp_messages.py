@@ -86,7 +86,7 @@ def test_the_queue_of_another_account_gets_nothing(amqp: Place) -> None:
     run(test)
 
 
-def test_the_tools_of_another_maker_hear_receipts(amqp: Place) -> None:
+def test_clients_of_another_vendor_receive_receipts(amqp: Place) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             own = await platform.channel.declare_queue("broker-aa.tools", durable=True)
@@ -144,7 +144,7 @@ def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: P
     run(test)
 
 
-def test_a_package_is_known_by_the_types_that_clients_write(amqp: Place) -> None:
+def test_a_package_is_recognised_by_the_content_types_that_clients_write(amqp: Place) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             kinds = {

@@ -41,7 +41,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_may_not_be_made_again_is_not_ready_and_an_alarm_until_it_may(
+def test_a_queue_that_may_not_be_declared_makes_the_node_not_ready_and_raises_an_alarm(
     rabbit: Rabbit, tmp_path: Path, way: str
 ) -> None:
     vhost, gone = rabbit.vhost(), WAYS[way]

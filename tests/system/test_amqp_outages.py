@@ -69,7 +69,7 @@ def test_a_queue_that_was_deleted_is_consumed_again(amqp: Place) -> None:
     run(test)
 
 
-def test_a_network_that_forwards_nothing_is_noticed_and_what_came_meanwhile_is_taken(
+def test_a_network_that_forwards_nothing_is_noticed_and_messages_sent_meanwhile_are_taken(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     async def test() -> None:

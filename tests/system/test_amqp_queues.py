@@ -90,7 +90,7 @@ def test_a_queue_that_the_account_has_made_otherwise_is_used_as_it_is(amqp: Plac
     run(test)
 
 
-def test_where_the_gateway_may_not_make_it_receipts_wait_for_whoever_does_and_hold_up_nobody(
+def test_receipts_wait_for_a_queue_that_the_gateway_may_not_declare_and_delay_no_others(
     amqp: Place,
 ) -> None:
     before = len(said(amqp, "no queue for receipts"))

@@ -41,7 +41,9 @@ CASES: Final[dict[str, tuple[Fault, bytes, dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_told(amqp: Place, case: str) -> None:
+def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_is_notified(
+    amqp: Place, case: str
+) -> None:
     fault, body, properties = CASES[case]
 
     async def test() -> None:
@@ -62,7 +64,9 @@ def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_told(amqp: P
     run(test)
 
 
-def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_told(amqp: Place) -> None:
+def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_is_notified(
+    amqp: Place,
+) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             await platform.send(bytes(LARGEST + 1), "large", correlation_id="large")
@@ -73,7 +77,7 @@ def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_t
     run(test)
 
 
-def test_what_names_no_user_is_put_aside_with_no_word_to_anybody(amqp: Place) -> None:
+def test_a_message_without_a_user_is_put_aside_and_nobody_is_notified(amqp: Place) -> None:
     async def test() -> None:
         url = amqp.rabbit.url(amqp.vhost, "broker-aa")
         options = ("-e", "gateway.in", "-r", "x", "-C", "application/xml", "-b", "<tool/>")
@@ -128,7 +132,7 @@ def test_a_claim_of_an_upload_that_is_not_it_leaves_the_upload(
         run(lambda: test(client))
 
 
-def test_what_is_beyond_an_accounts_allowance_is_refused_by_a_notice(amqp: Place) -> None:
+def test_a_message_beyond_an_accounts_allowance_is_refused_with_a_notice(amqp: Place) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as platform:
             await platform.send(b"<longer-than-ten/>", "beyond", correlation_id="beyond")

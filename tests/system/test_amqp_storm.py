@@ -128,7 +128,7 @@ class Storm:
 
 
 @pytest.mark.parametrize("dies", ["the broker", "the node"])
-def test_what_was_confirmed_while_something_was_killed_has_one_final_receipt_each(
+def test_messages_confirmed_while_processes_are_killed_have_one_final_receipt_each(
     mortal_rabbit: Rabbit, tmp_path: Path, dies: str
 ) -> None:
     place = founded(tmp_path, mortal_rabbit)

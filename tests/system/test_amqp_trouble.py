@@ -86,7 +86,7 @@ def test_a_message_that_was_stored_and_not_acknowledged_comes_again_and_is_no_se
     run(test, 100)
 
 
-def test_a_queue_that_is_there_with_other_arguments_is_told_of_and_left_alone_until_it_is_gone(
+def test_a_queue_with_other_arguments_is_reported_and_left_alone_until_it_is_gone(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     place = founded(tmp_path, rabbit)
@@ -108,9 +108,7 @@ def test_a_queue_that_is_there_with_other_arguments_is_told_of_and_left_alone_un
     run(test, 100)
 
 
-def test_a_broker_that_has_memory_again_is_sent_to_and_heard_as_before(
-    mortal_rabbit: Rabbit, tmp_path: Path
-) -> None:
+def test_a_broker_that_has_memory_again_is_used_as_before(mortal_rabbit: Rabbit, tmp_path: Path) -> None:
     place, rabbit = founded(tmp_path, mortal_rabbit), mortal_rabbit
     usual = rabbit.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().").strip()
 

@@ -110,7 +110,7 @@ def by_hand(gateway: Gateway, *arguments: str) -> str:
     return done.stdout
 
 
-def test_what_a_trader_confirms_automatically_is_in_force_at_once_and_used_by_a_declaration(
+def test_an_agreement_that_a_trader_confirms_automatically_is_in_force_at_once(
     gateway: Gateway,
 ) -> None:
     number = asked(gateway, "broker-aa", trader="trader-aa")
@@ -155,7 +155,7 @@ def test_a_declaration_waits_for_the_other_side_and_goes_on_when_the_association
     assert told(gateway, "trader-a", number) == ["proposed", "confirmed"]
 
 
-def test_what_a_trader_proposes_is_confirmed_by_the_broker_even_one_that_it_confirms_itself(
+def test_an_agreement_that_a_trader_proposes_is_confirmed_by_the_broker(
     gateway: Gateway,
 ) -> None:
     number = asked(gateway, "trader-aa", trader="trader-aa")
@@ -177,7 +177,7 @@ def test_what_a_trader_proposes_is_confirmed_by_the_broker_even_one_that_it_conf
 
 
 @pytest.mark.parametrize(("act", "state"), [("refuse", "refused"), ("withdraw", "withdrawn")])
-def test_what_waits_for_a_proposal_that_comes_to_nothing_is_refused_at_once(
+def test_a_declaration_that_waits_for_a_failed_proposal_is_refused_at_once(
     gateway: Gateway, act: str, state: str
 ) -> None:
     number = asked(gateway, "broker-aa")
@@ -193,7 +193,7 @@ def test_what_waits_for_a_proposal_that_comes_to_nothing_is_refused_at_once(
     assert read_notice(said).reason == "另行委托"
 
 
-def test_what_customs_was_shown_is_told_to_customs_again_when_it_changes(gateway: Gateway) -> None:
+def test_customs_is_notified_of_changes_to_an_agreement_that_it_was_shown(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa", trader="trader-aa")
     stands(gateway, number, AgreementState.IN_FORCE)
     message(gateway, declare(gateway, number, "trader-aa"), "closed")
@@ -206,7 +206,7 @@ def test_what_customs_was_shown_is_told_to_customs_again_when_it_changes(gateway
     assert state_of(gateway, number) == AgreementState.TERMINATED
 
 
-def test_what_customs_was_not_shown_goes_to_nobody_else(gateway: Gateway) -> None:
+def test_notices_of_agreements_that_customs_was_not_shown_do_not_go_to_customs(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa")
     by_hand(gateway, "confirm", number)
     by_hand(gateway, "terminate", number)
@@ -272,7 +272,7 @@ def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
     assert told(gateway, "trader-a", number) == ["proposed", "refused"]
 
 
-def test_what_both_sides_agree_on_later_is_in_the_register_and_told_to_both(gateway: Gateway) -> None:
+def test_a_later_amendment_is_in_the_register_and_both_sides_are_notified(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa", trader="trader-aa")
     stands(gateway, number, AgreementState.IN_FORCE)
 
@@ -290,7 +290,7 @@ def test_what_both_sides_agree_on_later_is_in_the_register_and_told_to_both(gate
     assert (nothing.returncode, wrong.returncode) == (USAGE, USAGE)
 
 
-def test_what_cannot_be_done_by_hand_is_said_in_one_sentence(gateway: Gateway) -> None:
+def test_an_impossible_act_is_explained_in_one_sentence(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa", OtherNote="REFUSE-1")
 
     late, unknown = gateway.cli("association", "confirm", number), gateway.cli("association", "confirm", "9")
@@ -300,7 +300,7 @@ def test_what_cannot_be_done_by_hand_is_said_in_one_sentence(gateway: Gateway) -
     assert "knows no agreement 9" in unknown.stderr
 
 
-def test_a_home_without_the_association_that_is_shipped_has_no_books_of_it(gateway: Gateway) -> None:
+def test_a_home_without_the_reference_association_has_no_files_of_it(gateway: Gateway) -> None:
     with_it = gateway.home.path / "gateway.toml"
     settings = with_it.read_text("utf-8")
     try:

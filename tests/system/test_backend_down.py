@@ -45,7 +45,7 @@ def done(node: Mortal, references: list[str], *, waited: bool) -> None:
     assert violations(node.home) == []
 
 
-def test_what_comes_while_customs_cannot_be_reached_waits_with_a_receipt_and_drains_by_itself(
+def test_messages_sent_while_customs_is_down_wait_with_a_receipt_and_are_delivered_later(
     node: Mortal, customs: Customs
 ) -> None:
     exchange = node.home.path / "exchange"

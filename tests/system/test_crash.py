@@ -89,7 +89,7 @@ def test_a_close_during_which_the_node_is_killed_is_not_acknowledged(mortal: Mor
 
 
 @pytest.mark.parametrize("crash", AFTER_INTAKE, ids=lambda crash: crash.name)
-def test_what_was_acknowledged_goes_on_where_the_node_was_killed(mortal: Mortal, crash: Crash) -> None:
+def test_an_acknowledged_message_goes_on_wherever_the_node_was_killed(mortal: Mortal, crash: Crash) -> None:
     name = mortal.next_name()
     mortal.plan("node", crash.place, crash.moment, crash.nth)
     mortal.send(ACCOUNT, f"{name}.xml", declaration(name))

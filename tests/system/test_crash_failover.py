@@ -39,7 +39,7 @@ def released(node: Mortal, backend: str) -> dict[str, int]:
         ("divert-deliveries", "after"),
     ],
 )
-def test_killed_while_it_diverts_nothing_is_lost_and_nothing_is_at_both(
+def test_a_node_killed_while_it_diverts_loses_nothing_and_sends_nothing_to_both(
     node: Mortal, place: str, moment: str
 ) -> None:
     before = node.messages

@@ -15,7 +15,7 @@ from tests.system.conftest import Mortal
 ACCOUNT = "broker-aa"
 
 
-def test_a_message_that_crashes_three_judgements_is_held_told_of_and_judged_again_when_replayed(
+def test_a_message_that_crashes_three_judgements_is_held_and_reported_and_judged_again_on_a_replay(
     mortal: Mortal,
 ) -> None:
     poison, other = send(mortal, "dies", times=3), send(mortal)

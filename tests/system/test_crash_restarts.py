@@ -32,7 +32,7 @@ def test_a_second_node_does_not_serve_a_home_that_is_served(mortal: Mortal) -> N
     mortal.until(lambda: not unfinished(mortal.home))
 
 
-def test_a_node_that_is_told_to_stop_finishes_what_it_acknowledges_and_ends_with_0(tmp_path: Path) -> None:
+def test_a_node_that_is_stopped_finishes_what_it_acknowledges_and_ends_with_0(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
         with gateway.login(ACCOUNT).session() as half:
             unfinished_upload = half.open("/OutBox/half.xml", "wb")

@@ -119,7 +119,7 @@ def test_documents_that_follow_a_release_are_asked_for_and_fulfil_it(gateway: Ga
         assert [receipt["verdict"] for receipt in taken["receipts"] if receipt["final"]] == ["accepted"]
 
 
-def test_what_is_overdue_is_listed_and_told(gateway: Gateway) -> None:
+def test_overdue_documents_are_listed_and_their_parties_reminded(gateway: Gateway) -> None:
     declare(gateway, "OVERDUE-1", "trader-a")
     message = reaches(gateway, "OVERDUE-1", "closed")["id"]
     asked_for(gateway, "broker-aa", message)
@@ -136,7 +136,7 @@ def test_what_is_overdue_is_listed_and_told(gateway: Gateway) -> None:
     assert shown(gateway, "documents", "OVERDUE-1")["reminded"] == 1
 
 
-def test_without_documents_that_are_due_with_it_a_declaration_is_refused_and_told_all(
+def test_a_declaration_without_documents_due_with_it_is_refused_and_all_are_named(
     gateway: Gateway,
 ) -> None:
     declare(gateway, "WITH-1", "trader-b")
@@ -156,7 +156,7 @@ def test_an_enterprise_that_keeps_its_papers_owes_none(gateway: Gateway) -> None
     assert requests_in(gateway, "broker-aa", message) == []
 
 
-def test_what_customs_asks_for_lets_a_declaration_go_on_when_it_comes(gateway: Gateway) -> None:
+def test_a_declaration_goes_on_when_the_documents_that_customs_asked_for_arrive(gateway: Gateway) -> None:
     declare(gateway, "SUPPLEMENT-1", "trader-aa")
     message = gateway.until(
         lambda: (

@@ -103,7 +103,7 @@ def test_customs_reads_a_whole_dossier_and_it_is_what_was_sent(office: Office, t
         assert set(store.execute(ours).scalars()) <= set(dossier.values())
 
 
-def test_the_index_tells_digest_and_size_of_every_part_and_what_was_asked(
+def test_the_index_has_digest_and_size_of_every_part_and_what_was_asked(
     office: Office, tmp_path: Path
 ) -> None:
     dossier = fetched(office, tmp_path)
@@ -121,7 +121,7 @@ def test_the_index_tells_digest_and_size_of_every_part_and_what_was_asked(
     assert "supplement_asked" in {what for what, _note in asked}
 
 
-def test_what_is_listed_has_the_sizes_that_are_read(office: Office) -> None:
+def test_listed_sizes_are_those_that_are_read(office: Office) -> None:
     with office.gateway.login("customs").session() as client:
         listed = client.listdir("/Dossiers")
         assert (len(listed), office.entry in listed) == (2, True)
@@ -155,7 +155,7 @@ def test_every_look_is_noted_with_who_when_what_and_why(office: Office) -> None:
 
 
 @pytest.mark.parametrize("account", OTHERS)
-def test_for_others_there_are_no_dossiers(office: Office, account: str) -> None:
+def test_accounts_other_than_customs_see_no_dossiers(office: Office, account: str) -> None:
     before = office.readings()
     known = (office.path, f"{office.path}/index.xml", f"{office.path}/declaration/{DECLARATION}")
     unknown = ("/Nothing/x", "/Nothing/x/index.xml", "/Nothing/x/declaration/y.zip")
@@ -264,7 +264,7 @@ def test_dots_in_a_path_lead_to_the_same_dossier(office: Office) -> None:
             client.listdir(f"{office.path}/index.xml")
 
 
-def test_who_is_not_customs_any_more_reads_no_further(office: Office) -> None:
+def test_an_account_that_is_no_longer_customs_reads_no_further(office: Office) -> None:
     gateway = office.gateway
     with gateway.login("customs").session() as client:
         listed = {each["account"]: each for each in office.asked("parties", "list")}

@@ -33,7 +33,7 @@ def _run(umask: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_is_made_in_a_home_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_files_in_a_home_are_private_whatever_the_umask(tmp_path: Path) -> None:
     home = tmp_path / "home"
     made = _run(0, "init", str(home), "--sftp-port", "0")
     assert made.returncode == 0, made.stderr
@@ -48,7 +48,7 @@ def open_to_others(folder: Path) -> dict[str, str]:
     return {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
 
 
-def test_what_commands_make_and_export_is_their_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_files_that_commands_write_are_private_whatever_the_umask(tmp_path: Path) -> None:
     with Harness.until_now(tmp_path / "home") as harness:
         accepted = harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1")))
         say(harness, accepted.message, "000000001230540010", ENTRY, "L")
@@ -88,7 +88,7 @@ def test_the_demo_shows_nobody_what_it_makes_whatever_the_umask(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("way", ["folder", "http"])
-def test_what_customs_serve_makes_in_a_home_is_its_owners_alone_and_an_exchange_is_not(
+def test_files_of_customs_serve_in_a_home_are_private_and_those_of_an_exchange_are_not(
     tmp_path: Path, way: str
 ) -> None:
     home = create_home(tmp_path / "home", 0, datetime.now(UTC)).path
@@ -121,7 +121,7 @@ def test_what_customs_serve_makes_in_a_home_is_its_owners_alone_and_an_exchange_
         assert stat.S_IMODE((tmp_path / "exchange" / "in").stat().st_mode) == 0o755
 
 
-def test_what_is_written_for_others_has_the_modes_that_the_administrator_gives(tmp_path: Path) -> None:
+def test_files_written_for_others_have_the_modes_that_the_administrator_sets(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     files = LocalFiles(tmp_path)
     with private():
@@ -144,7 +144,7 @@ print(*(os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is
 """
 
 
-def test_what_sqlite_puts_aside_lies_in_the_home(tmp_path: Path) -> None:
+def test_temporary_files_of_sqlite_are_in_the_home(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _SPILLS, str(tmp_path / "tmp")],
         capture_output=True,

@@ -104,7 +104,7 @@ def gateway(tmp_path: Path) -> Iterator[OnASmallDisk]:
         yield gateway
 
 
-def test_a_full_disk_refuses_in_words_loses_nothing_and_is_over_when_there_is_room(
+def test_a_full_disk_refuses_with_a_reason_loses_nothing_and_recovers_when_there_is_room(
     gateway: OnASmallDisk, tmp_path: Path
 ) -> None:
     sender = Sender(gateway)

@@ -96,7 +96,7 @@ class Left(Mortal):
 
 
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda archive: archive.name.removesuffix(".tar.gz"))
-def test_what_a_killed_node_of_an_earlier_release_left_open_comes_to_its_end_once(
+def test_work_left_open_by_a_killed_node_of_an_earlier_release_is_finished_once(
     archive: Path, tmp_path: Path
 ) -> None:
     gateway = Left(tmp_path, archive)

@@ -29,7 +29,7 @@ def states(gateway: Gateway) -> list[str]:
         return list(store.execute(select(deliveries.c.state)).scalars())
 
 
-def test_a_node_stops_in_time_and_leaves_what_it_was_sending_to_the_next(tmp_path: Path) -> None:
+def test_a_node_stops_in_time_and_leaves_deliveries_in_progress_to_the_next(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     settings = gateway.home.path / "gateway.toml"
     with silent() as port:

@@ -278,7 +278,7 @@ def filed(gateway: Gateway) -> Counter[str]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("customs", ["amqp", "folder"])
-def test_what_was_acknowledged_while_something_was_killed_is_receipted_and_filed_once(
+def test_a_message_acknowledged_while_processes_are_killed_is_receipted_and_filed_once(
     mortal_rabbit: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, customs: str
 ) -> None:
     temporary = tmp_path / "temporary"

@@ -71,7 +71,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         yield gateway
 
 
-def test_what_a_message_does_is_counted_and_timed(observed: Observed) -> None:
+def test_the_steps_of_a_message_are_counted_and_timed(observed: Observed) -> None:
     before = observed.metric("gateway_messages_received_total", channel="sftp")
     observed.declare("COUNTED0000000001")
     observed.until(lambda: observed.metric("gateway_answers_total", backend="customs") > 0)
@@ -85,7 +85,7 @@ def test_what_a_message_does_is_counted_and_timed(observed: Observed) -> None:
     assert observed.metric("gateway_build_info") == 1
 
 
-def test_what_waits_for_a_back_end_is_seen_until_it_is_gone(observed: Observed) -> None:
+def test_deliveries_that_wait_for_a_back_end_are_counted_until_they_are_taken(observed: Observed) -> None:
     assert observed.cli("backends", "pause", "customs", "--reason", "maintenance").returncode == 0
     observed.until(lambda: observed.metric("gateway_backend_paused", backend="customs") == 1)
     observed.declare("WAITING0000000001")
@@ -121,7 +121,7 @@ def test_only_the_three_pages_are_there(observed: Observed) -> None:
         assert observed.get(path)[0] == 404, path
 
 
-def test_what_is_no_http_is_a_line_of_the_log_and_no_traceback(observed: Observed) -> None:
+def test_bytes_that_are_no_http_are_a_line_of_the_log_and_no_traceback(observed: Observed) -> None:
     host, _, port = observed.address.partition(":")
     with socket.create_connection((host, int(port)), 20) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nHo st: secret-of-theirs\r\n\r\n")

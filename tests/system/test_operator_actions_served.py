@@ -55,7 +55,7 @@ def verdicts(gateway: Gateway, reference: str) -> list[tuple[str | None, str | N
     ]
 
 
-def test_held_then_rejected_its_sender_has_exactly_one_final_receipt_that_verifies(tmp_path: Path) -> None:
+def test_a_held_and_rejected_message_has_exactly_one_final_receipt_that_verifies(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
         message = waits(gateway, "R1")
         assert act(gateway, "hold", message) == State.HELD
@@ -120,7 +120,7 @@ def test_the_trail_names_who_did_it_and_why(tmp_path: Path) -> None:
         assert json.loads(row.detail) == {"reason": "look at it"}
 
 
-def test_what_customs_has_can_neither_be_held_nor_rejected(tmp_path: Path) -> None:
+def test_a_message_that_customs_has_can_neither_be_held_nor_rejected(tmp_path: Path) -> None:
     with Gateway(tmp_path) as gateway:
         gateway.send(BROKER, "R1.xml", render(owing_nothing("R1")))
         gateway.until(lambda: (row := row_of(gateway, "R1")) and row.state == State.CLOSED)

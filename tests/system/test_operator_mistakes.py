@@ -33,7 +33,7 @@ def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:
     assert result.stderr == f"gateway: {gateway.home.path / 'lock'}: Is a directory\n"
 
 
-def test_a_store_that_cannot_be_opened_is_told_without_the_librarys_words(gateway: Gateway) -> None:
+def test_a_store_that_cannot_be_opened_is_reported_without_the_librarys_text(gateway: Gateway) -> None:
     gateway.home.database.write_bytes(b"no database, " * 1000)
     doctor = run("doctor", "--home", gateway.home.path)
     assert doctor.returncode == NO
@@ -65,7 +65,7 @@ password_file = "keys/nor-this"
 """
 
 
-def test_a_file_that_the_settings_name_and_that_is_not_there_is_told_by_its_setting(gateway: Gateway) -> None:
+def test_a_missing_file_that_the_settings_name_is_reported_by_its_setting(gateway: Gateway) -> None:
     with (gateway.home.path / "gateway.toml").open("a") as settings:
         settings.write(AMQP)
     first = "amqp.password_file: keys/not-there: No such file or directory"
@@ -125,7 +125,7 @@ def test_a_declaration_that_names_no_party_is_checked_for_all_else(gateway: Gate
     assert "account-unknown" not in result.stdout
 
 
-def test_what_several_messages_are_known_by_shows_the_newest_that_is_no_repeat_and_names_the_others(
+def test_a_name_of_several_messages_shows_the_newest_that_is_no_repeat_and_names_the_others(
     gateway: Gateway,
 ) -> None:
     home = gateway.home.path
@@ -169,7 +169,7 @@ def test_tables_say_yes_and_no_and_leave_no_cell_empty(gateway: Gateway) -> None
     assert cell("").plain == cell(None).plain == "-"
 
 
-def test_words_that_are_no_utf_8_are_told(gateway: Gateway) -> None:
+def test_arguments_that_are_not_utf_8_are_reported(gateway: Gateway) -> None:
     reason = os.fsdecode(b"caf\xe9")
     result = run("backends", "pause", "customs", "--reason", reason, "--home", gateway.home.path)
     assert result.returncode == USAGE

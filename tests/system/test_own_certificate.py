@@ -47,7 +47,9 @@ def fast(gateway: Gateway) -> None:
         database.submit(lambda to: to.log("m", later, "x", "x", State.HELD)).result()
 
 
-def test_with_a_certificate_that_ended_it_takes_and_keeps_until_a_valid_one_is_there(tmp_path: Path) -> None:
+def test_a_node_with_an_expired_certificate_receives_messages_and_judges_them_once_it_has_a_valid_one(
+    tmp_path: Path,
+) -> None:
     gateway = Gateway(tmp_path)
     now = datetime.now(UTC)
     with gateway:
@@ -96,7 +98,7 @@ def test_a_pair_that_cannot_be_used_ends_serve_with_2_and_one_line(tmp_path: Pat
     assert "keys/gateway" in result.stderr
 
 
-def test_behind_its_log_it_goes_on_when_an_operator_takes_the_clock_as_it_is(tmp_path: Path) -> None:
+def test_a_node_behind_its_log_goes_on_when_an_operator_accepts_the_clock(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path)
     with gateway:
         gateway.send(BROKER, "R1.xml", render(owing_nothing("R1")))

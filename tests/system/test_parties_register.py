@@ -151,7 +151,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(home: Path) -> None:
     assert dry == {**asked(home, "import", file), "dry_run": True}
 
 
-def test_people_are_told_what_an_import_changes(home: Path) -> None:
+def test_an_import_shows_what_it_changes(home: Path) -> None:
     printed = gateway(home, "import", table(home, NEW, TO_BROKER_B), "--dry-run").stdout
 
     assert "added      1207960404  天津新贸易有限公司" in printed
@@ -186,7 +186,7 @@ def test_an_error_in_one_line_leaves_nothing_of_the_others(home: Path, row: str,
     assert len(changes(home)) == 8
 
 
-def test_all_conflicts_with_the_register_are_told_at_once(home: Path) -> None:
+def test_all_conflicts_with_the_register_are_reported_at_once(home: Path) -> None:
     result = gateway(home, "import", table(home, "1207960405,,,,,,", "1207960303,,,,,,trader-x"))
 
     assert "line 2, scc: a new party needs" in result.stderr
@@ -273,7 +273,7 @@ def test_keys_and_certificates_are_listed_with_how_long_they_are_valid(home: Pat
     )
 
 
-def test_what_was_revoked_cannot_be_added_again_or_revoked_twice(home: Path) -> None:
+def test_a_revoked_key_cannot_be_added_again_or_revoked_twice(home: Path) -> None:
     folder = home / "clients" / "trader-b"
     for option, file in (("--add-key", "id_ed25519.pub"), ("--add-certificate", "sign.crt")):
         kind = "key" if option == "--add-key" else "certificate"

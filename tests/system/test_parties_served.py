@@ -109,7 +109,7 @@ def test_a_party_that_is_imported_sends_at_once(gateway: Gateway, tmp_path: Path
     assert done.returncode == 0, done.stderr
 
 
-def test_customs_is_told_a_class_that_is_imported_while_the_node_runs(
+def test_the_envelope_has_a_class_that_was_imported_while_the_node_runs(
     gateway: Gateway, tmp_path: Path
 ) -> None:
     (tmp_path / "classes.csv").write_text("code,class\n3122280022,A\n")

@@ -33,7 +33,7 @@ def looked(hosted: Hosted) -> None:
     hosted.gateway.until(lambda: hosted.named(f"{reference}.xml"))
 
 
-def test_a_declaration_goes_all_the_way_and_its_receipts_come_back(hosted: Hosted) -> None:
+def test_a_declaration_is_delivered_to_customs_and_its_receipts_come_back(hosted: Hosted) -> None:
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", declaration(reference))
 
@@ -43,7 +43,7 @@ def test_a_declaration_goes_all_the_way_and_its_receipts_come_back(hosted: Hoste
     assert (hosted.root / "SentBox" / f"{reference}.xml").read_bytes() == declaration(reference)
 
 
-def test_what_is_refused_goes_to_fail_box_with_a_report(hosted: Hosted) -> None:
+def test_a_refused_file_goes_to_fail_box_with_a_report(hosted: Hosted) -> None:
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", b"<DecMessage")
 
@@ -142,7 +142,7 @@ def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: H
         ("move-a-local-file", "after"),
     ],
 )
-def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(
+def test_a_file_is_taken_once_though_the_node_is_killed_meanwhile(
     hosted: Hosted, place: str, moment: str
 ) -> None:
     reference = hosted.gateway.next_name()

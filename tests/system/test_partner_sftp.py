@@ -85,7 +85,7 @@ def test_a_server_that_goes_while_a_file_is_fetched_loses_nothing(theirs: Theirs
         theirs.comes_to_its_end(reference)
 
 
-def test_a_server_with_another_host_key_is_told_nothing(theirs: Theirs) -> None:
+def test_a_server_with_another_host_key_gets_no_password_and_no_file(theirs: Theirs) -> None:
     right = (theirs.server.folder / "host_ed25519").read_bytes()
     theirs.server.stop()
     theirs.server.take_host_key()
@@ -108,7 +108,7 @@ def test_a_server_with_another_host_key_is_told_nothing(theirs: Theirs) -> None:
         ("move-a-remote-file", "after"),
     ],
 )
-def test_a_file_is_taken_once_though_the_node_is_killed_on_the_way(
+def test_a_file_is_taken_once_though_the_node_is_killed_meanwhile(
     theirs: Theirs, place: str, moment: str
 ) -> None:
     theirs.gateway.plan("node", place, moment, 1)

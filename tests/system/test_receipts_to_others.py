@@ -80,7 +80,7 @@ def test_the_association_gets_one_notice_of_use(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("account", ["trader-aa", "trader-b", "broker-b", "customs"])
-def test_nobody_else_gets_anything(gateway: Gateway, account: str) -> None:
+def test_only_the_parties_concerned_get_receipts(gateway: Gateway, account: str) -> None:
     assert gateway.inbox(account) == []
 
 
@@ -106,7 +106,9 @@ def test_operators_see_to_whom_each_receipt_went(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_node_that_is_killed_among_the_answers_tells_everyone_once(mortal: Mortal, moment: str) -> None:
+def test_everyone_is_notified_once_though_the_node_is_killed_while_it_takes_answers(
+    mortal: Mortal, moment: str
+) -> None:
     before = {account: len(inbox(mortal, account)) for account in OTHERS}
     name = mortal.next_name()
     mortal.plan("node", FILE, moment, 1)

@@ -51,7 +51,7 @@ def at_rest(gateway: Mortal, message: str) -> bool:
 
 
 @pytest.mark.parametrize("place", ["", "move-a-local-file"])
-def test_what_a_folder_lost_is_handed_over_again_though_the_node_is_killed_on_the_way(
+def test_a_lost_delivery_to_a_folder_is_repeated_though_the_node_is_killed_meanwhile(
     node: Mortal, tmp_path: Path, place: str
 ) -> None:
     exchange = Exchange(node.home.path / "exchange")
@@ -76,7 +76,7 @@ def test_what_a_folder_lost_is_handed_over_again_though_the_node_is_killed_on_th
         released_once(node, reference)
 
 
-def test_what_customs_knows_is_not_submitted_again(mortal: Mortal) -> None:
+def test_a_submission_that_customs_knows_is_not_submitted_again(mortal: Mortal) -> None:
     reference = send(mortal, "HAND-")
     message = delivered(mortal, reference)
     mortal.until(lambda: found(mortal, reference)["customs_status"] == "stored")

@@ -67,7 +67,7 @@ def test_host_keys_are_taken_for_connections_from_then_on(tmp_path: Path) -> Non
             assert standing.listdir("/InBox") == []
 
 
-def test_what_the_node_runs_by_is_what_reload_took_and_everyone_says_where_the_files_differ(
+def test_the_node_runs_by_the_reloaded_files_and_reports_differences_from_the_present_ones(
     tmp_path: Path,
 ) -> None:
     sample = tmp_path / "R1.xml"

@@ -101,7 +101,7 @@ def outcomes(engine: Engine) -> Counter[str]:
         return Counter(reader.execute(select(undertaking_items.c.outcome)).scalars())
 
 
-def test_killed_in_between_it_is_resumed_and_no_message_is_done_twice(tmp_path: Path) -> None:
+def test_a_replay_that_was_killed_is_resumed_and_does_no_message_twice(tmp_path: Path) -> None:
     with many_refused(tmp_path) as (home, engine):
         act = ("messages", "replay", "--state", "rejected", "--limit", "0", "--reason", "limit raised")
         process = subprocess.Popen(command(home, *act), cwd=ROOT, stderr=subprocess.DEVNULL)

@@ -70,7 +70,7 @@ def test_a_declaration_and_its_loose_pdfs_find_one_another_across_a_restart(
     assert violations(gateway.home) == []
 
 
-def test_what_waits_in_vain_is_refused_when_its_time_is_over(gateway: Gateway) -> None:
+def test_a_message_that_waits_too_long_is_refused(gateway: Gateway) -> None:
     policy = gateway.home.path / "policy.toml"
     policy.write_text(
         policy.read_text("utf-8").replace("wait_hours = 24.0 ", "wait_hours = 0.0003 "), "utf-8"

@@ -155,7 +155,7 @@ def released_once(node: Mortal, reference: str) -> None:
         ("a-sandbox-hears-that-answers-are-filed", "after"),
     ],
 )
-def test_a_declaration_comes_back_released_once_though_customs_is_killed_on_its_way(
+def test_a_declaration_is_released_once_though_customs_is_killed_meanwhile(
     node: Mortal, customs: Customs, place: str, moment: str
 ) -> None:
     customs.start().plan(place, moment)
@@ -177,7 +177,7 @@ def test_a_declaration_comes_back_released_once_though_customs_is_killed_on_its_
         ("clear-an-answer-away", "after"),
     ],
 )
-def test_a_declaration_is_handed_over_once_though_the_node_is_killed_on_the_way(
+def test_a_declaration_is_delivered_once_though_the_node_is_killed_meanwhile(
     node: Mortal, customs: Customs, place: str, moment: str
 ) -> None:
     customs.start()
@@ -189,7 +189,7 @@ def test_a_declaration_is_handed_over_once_though_the_node_is_killed_on_the_way(
     released_once(node, reference)
 
 
-def test_customs_takes_when_it_starts_what_was_handed_over_before_and_is_not_in_a_hurry_to_end(
+def test_customs_takes_at_its_start_what_was_delivered_before_and_stops_cleanly(
     node: Mortal, customs: Customs
 ) -> None:
     reference = send(node, "HAND-")
@@ -211,7 +211,7 @@ def test_customs_takes_when_it_starts_what_was_handed_over_before_and_is_not_in_
     assert violations(node.home) == []
 
 
-def test_a_customs_that_knows_another_gateway_refuses_and_the_sender_is_told(tmp_path: Path) -> None:
+def test_a_customs_that_expects_another_gateway_refuses_and_the_sender_is_notified(tmp_path: Path) -> None:
     other = tmp_path / "other.crt"
     other.write_text(STRANGER.certificate_pem)
     with behind_a_folder(tmp_path) as node, closing(Customs(node.home.path, tmp_path)) as customs:

@@ -108,7 +108,7 @@ WAYS: dict[str, Callable[[paramiko.Transport], object]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_there_is_no_way_in_but_a_key(served: Served, way: str) -> None:
+def test_only_a_key_logs_in(served: Served, way: str) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         with pytest.raises(paramiko.BadAuthenticationType) as caught:
@@ -116,7 +116,7 @@ def test_there_is_no_way_in_but_a_key(served: Served, way: str) -> None:
         assert caught.value.allowed_types == ["publickey"]
 
 
-def test_after_three_attempts_the_server_hangs_up(served: Served, tmp_path: Path) -> None:
+def test_after_three_attempts_the_server_disconnects(served: Served, tmp_path: Path) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         with pytest.raises(paramiko.BadAuthenticationType):
@@ -156,7 +156,7 @@ def test_wrong_keys_slow_their_address_down_and_shut_no_right_one_out(served: Se
     assert served.broker.sftp("pwd").returncode == 0
 
 
-def test_nothing_is_opened_before_the_log_in(served: Served) -> None:
+def test_no_channel_is_opened_before_the_log_in(served: Served) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         with pytest.raises(paramiko.ChannelException) as caught:
@@ -271,7 +271,7 @@ def test_key_exchange_is_strict_and_the_host_key_is_the_one_given(served: Served
 
 
 @pytest.mark.parametrize("greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 4096, b"SSH-1.5-old\r\n", b""])
-def test_what_is_not_ssh_is_hung_up_on(served: Served, greeting: bytes) -> None:
+def test_a_client_that_does_not_speak_ssh_is_disconnected(served: Served, greeting: bytes) -> None:
     with socket.create_connection((served.host, served.port), timeout=30) as sock:
         sock.sendall(greeting)
         sock.shutdown(socket.SHUT_WR)
@@ -287,7 +287,7 @@ def test_a_packet_of_four_gigabytes_is_not_waited_for(served: Served) -> None:
             pass
 
 
-def test_who_says_nothing_is_hung_up_on_after_the_grace_time(
+def test_a_silent_client_is_disconnected_after_the_grace_time(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.channels.sftp_server.server.GRACE_SECONDS", 0.5)
@@ -345,7 +345,7 @@ class Slow:
         await self.served.messages.add(arrival, sender)
 
 
-def test_who_sends_more_than_the_window_while_the_gateway_works_is_hung_up_on(served: Served) -> None:
+def test_a_client_that_sends_more_than_the_window_is_disconnected(served: Served) -> None:
     served.intake = slow = Slow(served)
     with served.broker.transport() as transport:
         transport.connect(username="broker", pkey=served.broker.key())
@@ -374,7 +374,7 @@ def test_who_sends_more_than_the_window_while_the_gateway_works_is_hung_up_on(se
     until(lambda: served.broker.sftp("pwd").returncode == 0)
 
 
-def test_stopping_lets_a_commit_that_is_under_way_finish_and_drops_what_is_half(
+def test_stopping_lets_a_commit_in_progress_finish_and_drops_unfinished_uploads(
     served: Served, tmp_path: Path
 ) -> None:
     served.intake = slow = Slow(served)

@@ -113,7 +113,7 @@ def openssh() -> Iterator[paramiko.SFTPClient]:
         (CMD_READLINK, "OutBox/none", SFTP_NO_SUCH_FILE),
     ],
 )
-def test_why_a_folder_or_a_link_is_not_made_or_removed_is_said_as_openssh_says_it(
+def test_refusals_to_make_or_remove_folders_and_links_are_worded_as_openssh_words_them(
     served: Served, openssh: paramiko.SFTPClient, kind: int, path: str, wanted: int
 ) -> None:
     there = path if path.startswith("/") else f"{openssh.getcwd()}/{path}"
@@ -122,7 +122,7 @@ def test_why_a_folder_or_a_link_is_not_made_or_removed_is_said_as_openssh_says_i
         assert (status(client, kind, path), status(openssh, kind, there)) == (wanted, wanted)
 
 
-def test_where_openssh_would_change_the_folders_they_are_fixed(served: Served) -> None:
+def test_the_folders_cannot_be_changed_where_openssh_would_allow_it(served: Served) -> None:
     with served.broker.session() as client:
         client.open("/OutBox/a.xml.tmp", "wb").close()
         for kind, path in ((CMD_RMDIR, "SentBox"), (CMD_SYMLINK, "OutBox/b"), (CMD_SYMLINK, "/b")):
@@ -131,7 +131,7 @@ def test_where_openssh_would_change_the_folders_they_are_fixed(served: Served) -
         assert client.listdir("/OutBox") == ["a.xml.tmp"]
 
 
-def test_nothing_is_a_link(served: Served) -> None:
+def test_nothing_can_be_read_as_a_link(served: Served) -> None:
     with served.broker.session() as client:
         assert status(client, CMD_READLINK, "/OutBox") == SFTP_FAILURE
         assert status(client, CMD_READLINK, "/OutBox/none") == SFTP_NO_SUCH_FILE
@@ -159,7 +159,7 @@ def test_a_file_is_made_exclusively_once_also_while_another_session_writes_it(
             other.open(f"/OutBox/{name}", "wxb")
 
 
-def test_the_space_that_is_told_is_that_of_the_account(served: Served) -> None:
+def test_the_reported_free_space_is_that_of_the_account(served: Served) -> None:
     served.limit("broker", max_package=1 << 20, max_files=10)
     with served.broker.session() as client:
         with client.open("/OutBox/a.tmp", "wb") as file:

@@ -158,7 +158,7 @@ def test_a_receipt_that_is_removed_is_gone_from_the_inbox_and_stays_on_record(se
     assert len(rows) == 2
 
 
-def test_what_was_judged_is_read_from_its_folder_and_cannot_be_removed_or_changed(served: Served) -> None:
+def test_a_judged_file_is_readable_and_cannot_be_removed_or_changed(served: Served) -> None:
     with served.broker.session() as client:
         with client.open("/OutBox/a.zip", "wb") as file:
             file.write(b"refused package")

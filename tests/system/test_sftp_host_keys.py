@@ -128,7 +128,7 @@ def test_jsch_connects_with_ecdsa_for_both_keys(keys: tuple[Path, dict[str, str]
         "PubkeyAcceptedAlgorithms=ssh-rsa",
     ],
 )
-def test_what_rests_on_sha_1_stays_refused_with_keys_of_every_kind(
+def test_algorithms_with_sha_1_stay_refused_with_keys_of_every_kind(
     keys: tuple[Path, dict[str, str]], tmp_path: Path, option: str
 ) -> None:
     folder, lines = keys

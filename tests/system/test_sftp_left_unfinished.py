@@ -23,7 +23,9 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
-def test_it_is_told_in_the_in_box_after_an_hour_until_it_is_finished(served: Served) -> None:
+def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_until_it_is_finished(
+    served: Served,
+) -> None:
     served.fill_inbox("broker", 1)
     with served.broker.session() as client, served.other.session() as other:
         client.putfo(io.BytesIO(b"<a/>"), "/OutBox/报关单.xml.writing")
@@ -44,7 +46,7 @@ def test_it_is_told_in_the_in_box_after_an_hour_until_it_is_finished(served: Ser
     assert [each for each, _, _ in served.arrived()] == ["报关单.xml"]
 
 
-def test_who_removes_the_line_is_told_again_only_after_another_hour_of_silence(served: Served) -> None:
+def test_an_account_that_removes_the_report_gets_it_again_only_after_another_hour(served: Served) -> None:
     with served.broker.session() as client:
         client.putfo(io.BytesIO(b"<a/>"), "/OutBox/a.xml.tmp")
         served.clock.ahead += LATER
@@ -59,7 +61,7 @@ def test_who_removes_the_line_is_told_again_only_after_another_hour_of_silence(s
         assert again != name
 
 
-def test_what_a_restart_removes_is_told_until_its_sender_has_read_it(tmp_path: Path) -> None:
+def test_an_upload_that_a_restart_removed_is_reported_until_its_sender_has_read_it(tmp_path: Path) -> None:
     with serving(tmp_path) as served, served.broker.session() as client:
         for name in ("报关单.xml.writing", "removed.xml.tmp", "finished.xml.tmp", "moved.xml.tmp"):
             client.putfo(io.BytesIO(b"<a/>"), f"/OutBox/{name}")
@@ -91,7 +93,7 @@ def stopped(root: Path) -> None:
     (root / "ssh_host_ed25519").unlink()
 
 
-def test_what_is_being_written_is_not_left(served: Served) -> None:
+def test_an_upload_that_is_being_written_is_not_reported_as_unfinished(served: Served) -> None:
     with served.broker.session() as client:
         file = client.open("/OutBox/a.xml.tmp", "wb")
         served.clock.ahead += LATER
@@ -99,7 +101,7 @@ def test_what_is_being_written_is_not_left(served: Served) -> None:
         file.close()
 
 
-def test_it_opens_an_alarm_for_its_account() -> None:
+def test_an_unfinished_upload_opens_an_alarm_for_its_account() -> None:
     (found,) = conditions(replace(WELL, unfinished={"broker-aa": 2}), AlarmSettings())
     assert found.key == "unfinished:broker-aa"
     assert "2" in found.en

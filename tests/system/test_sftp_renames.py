@@ -67,7 +67,7 @@ def test_the_steps_of_a_client_make_one_message_of_the_final_name(served: Served
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 
-def test_what_was_judged_meanwhile_is_renamed_where_it_is_from_any_session(served: Served) -> None:
+def test_a_file_judged_meanwhile_can_be_renamed_from_any_session(served: Served) -> None:
     with served.broker.session() as client:
         client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip-7f3e")
     served.judge(Event.PASSED)
@@ -79,7 +79,7 @@ def test_what_was_judged_meanwhile_is_renamed_where_it_is_from_any_session(serve
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 
-def test_what_is_another_accounts_too_old_or_would_cover_another_file_is_not_renamed(served: Served) -> None:
+def test_files_of_other_accounts_old_files_and_files_onto_others_are_not_renamed(served: Served) -> None:
     with served.broker.session() as client, served.other.session() as other:
         for name in ("a.zip", "b.zip", "c.zip.part"):
             client.putfo(io.BytesIO(PACKAGE), f"/OutBox/{name}")

@@ -71,7 +71,7 @@ def another_channel(client: paramiko.SFTPClient) -> Step:
 
 
 @pytest.mark.parametrize("begun", [uploading, renaming, reading, listing, looking, removing, another_channel])
-def test_what_was_begun_before_a_key_was_revoked_comes_to_nothing(
+def test_uploads_begun_before_a_key_was_revoked_are_dropped(
     served: Served, begun: Callable[[paramiko.SFTPClient], Step]
 ) -> None:
     with served.broker.session() as client:

@@ -358,7 +358,7 @@ def test_times_and_permissions_can_be_set_after_the_upload(served: Served, packa
     assert served.broker.sftp(f"put -p {package} /OutBox/a.zip", "chmod 600 /OutBox/a.zip").returncode == 0
 
 
-def test_what_is_judged_at_once_is_still_seen_by_its_sender_for_a_while(served: Served) -> None:
+def test_a_file_that_is_judged_at_once_stays_visible_to_its_sender_for_a_while(served: Served) -> None:
     with served.broker.session() as client, served.broker.session() as another:
         with client.open("/OutBox/a.zip", "wb") as file:
             file.write(PACKAGE)

@@ -51,7 +51,9 @@ def transit(course: str, reference: str) -> Declaration:
 
 
 @pytest.mark.parametrize("course", COURSES)
-def test_both_offices_get_it_and_every_step_is_told(course: str, gateway: Gateway) -> None:
+def test_both_offices_get_the_transit_declaration_and_every_step_gives_a_receipt(
+    course: str, gateway: Gateway
+) -> None:
     name = f"{course.replace(' ', '-')}.zip"
     gateway.send(ACCOUNT, name, packed(transit(course, f"T{list(COURSES).index(course):017}")))
 

@@ -93,7 +93,7 @@ def test_the_notice_that_comes_after_a_restart_lets_it_go_on_to_its_end(tmp_path
         assert violations(gateway.home) == []
 
 
-def test_one_whose_time_ran_out_while_no_node_served_is_refused_by_the_next(tmp_path: Path) -> None:
+def test_a_message_whose_wait_ended_while_no_node_ran_is_refused_by_the_next(tmp_path: Path) -> None:
     with Mortal(tmp_path) as gateway:
         row = declared(gateway)
         gateway.kill()

@@ -66,7 +66,7 @@ def by_a_folder(gateway: Gateway) -> None:
         (gateway.home.path / "customs" / name).mkdir(parents=True)
 
 
-def test_its_commands_are_not_there(product: Path) -> None:
+def test_without_the_sandbox_its_commands_do_not_exist(product: Path) -> None:
     listed = said(product, "--help")
     assert listed.returncode == 0, listed.stderr
     named = {line.split()[1] for line in listed.stdout.splitlines() if line.startswith("│ ")}

@@ -82,7 +82,7 @@ def test_a_connection_ends_though_a_cancellation_is_swallowed_while_it_is_made(
     run(test)
 
 
-def test_a_connection_whose_proof_does_not_end_is_made_anew(
+def test_a_connection_whose_check_does_not_end_is_made_again(
     rabbit: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SET_UP_WITHIN", "PROOF_WITHIN", "WATCH_EVERY"):
@@ -106,7 +106,7 @@ def test_a_connection_whose_proof_does_not_end_is_made_anew(
     run(test)
 
 
-def test_publishing_tells_what_became_of_it(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_publishing_returns_the_outcome(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost(), largest=2048)
         connection = BrokerConnection(settings, tmp_path, "test", nothing)
@@ -128,7 +128,7 @@ def test_publishing_tells_what_became_of_it(rabbit: Rabbit, tmp_path: Path) -> N
     run(test)
 
 
-def test_messages_of_one_id_at_the_same_time_are_told_apart(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_messages_with_one_id_at_the_same_time_are_distinguished(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost())
         async with BrokerConnection(settings, tmp_path, "test", nothing) as connection:
@@ -244,7 +244,7 @@ def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tm
     run(test)
 
 
-def test_a_connection_is_made_anew_with_other_files_and_goes_on_with_the_same(
+def test_a_connection_is_made_again_for_other_files_and_kept_for_the_same(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     ours, other = issued(tmp_path / "tls", "gateway"), issued(tmp_path / "tls", "gateway next")
@@ -275,7 +275,7 @@ def test_a_connection_is_made_anew_with_other_files_and_goes_on_with_the_same(
     run(test)
 
 
-def test_what_was_put_aside_is_counted(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_messages_that_were_put_aside_are_counted(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost())
 
@@ -292,7 +292,7 @@ def test_what_was_put_aside_is_counted(rabbit: Rabbit, tmp_path: Path) -> None:
     run(test)
 
 
-def test_a_wrong_password_is_said(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported_as_such(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
         settings = rabbit.settings(tmp_path, rabbit.vhost())
         (tmp_path / settings.password_file).write_text("another")

@@ -222,12 +222,12 @@ AMQP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]]
 
 
 @pytest.mark.parametrize("case", SFTP)
-def test_what_comes_over_sftp_takes_as_long_as_it_is(case: str) -> None:
+def test_the_time_to_read_sftp_data_grows_with_their_length(case: str) -> None:
     assert grows_with_its_input(*SFTP[case])
 
 
 @pytest.mark.parametrize("case", AMQP)
-def test_what_comes_over_amqp_takes_as_long_as_it_is(case: str) -> None:
+def test_the_time_to_read_an_amqp_message_grows_with_its_length(case: str) -> None:
     assert grows_with_its_input(*AMQP[case])
 
 

@@ -36,7 +36,7 @@ def looking(files: SftpFiles) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("first", [b"", b"SSH-2.0-OpenSSH_9.9\r\n"])
-def test_a_log_in_that_gets_no_word_ends_when_it_is_broken_off(tmp_path: Path, first: bytes) -> None:
+def test_a_log_in_that_gets_no_answer_ends_when_it_is_closed(tmp_path: Path, first: bytes) -> None:
     with closing(Mute(first)) as server, closing(files_at(server.port, tmp_path)) as files, looking(files):
         assert server.met.wait(20)
         files.close()

@@ -36,7 +36,7 @@ def test_an_answer_to_nothing_that_was_asked_ends_it(number: int) -> None:
         asking.handle(asking.ask(Command.OPEN, b"a", 1, 0))
 
 
-def test_nothing_is_answered_twice() -> None:
+def test_a_second_answer_to_a_request_is_a_bad_packet() -> None:
     answer = packet(Command.HANDLE, pack(1, b"h"))
     with wire(answer, answer) as asking:
         asking.handle(asking.ask(Command.OPEN, b"a", 1, 0))

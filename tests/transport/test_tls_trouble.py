@@ -15,7 +15,7 @@ def turned_down() -> ssl.SSLError:
 
 @pytest.mark.parametrize("link", ["__cause__", "__context__"])
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_a_ring_of_causes_is_walked_once(link: str, length: int) -> None:
+def test_a_cycle_of_exception_causes_is_visited_once(link: str, length: int) -> None:
     ring = [ConnectionError(str(each)) for each in range(length)]
     for error, before in zip(ring, ring[1:] + ring[:1], strict=True):
         setattr(error, link, before)
@@ -23,7 +23,7 @@ def test_a_ring_of_causes_is_walked_once(link: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("link", ["__cause__", "__context__"])
-def test_what_stands_beside_a_ring_of_causes_is_told(link: str) -> None:
+def test_a_certificate_error_beside_a_ring_of_causes_is_reported(link: str) -> None:
     first, second, alert = ConnectionError("first"), ConnectionError("second"), turned_down()
     first.__cause__, second.__cause__ = second, first
     first.__context__ = alert

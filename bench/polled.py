@@ -22,7 +22,7 @@ from adapters.store.database import Database, sqlite_engine
 from bench.listing import MESSAGES, fill
 from bench.report import show, table
 from gateway.families.families import Families
-from tests.support.polling import Asked, rounds
+from tests.support.polling import StatementLog, rounds
 
 _ROUNDS: Final = 5
 _WORDS: Final = 90  # characters of a statement that are shown
@@ -94,8 +94,8 @@ def main(count: int = MESSAGES) -> None:
         engine.dispose()
 
 
-def _asked(home: Any, now: datetime) -> Asked:
-    asked, families = Asked(), Families.load(files("schemas"))
+def _asked(home: Any, now: datetime) -> StatementLog:
+    asked, families = StatementLog(), Families.load(files("schemas"))
     database = Database(sqlite_engine(home.database))
     reader = SnapshotReader(home, home.settings(), lambda: now, (), (), {}, lambda _now: "", dict)
     for engine in (database.engine, _engine_of(reader)):

@@ -22,10 +22,10 @@ def document() -> dict[str, Any]:
 
 def test_the_document_is_valid_by_the_schema_of_asyncapi(document: dict[str, Any]) -> None:
     schema = json.loads(SCHEMA.read_text("utf-8"))
-    found = [
+    faults = [
         f"{error.json_path}: {error.message[:200]}" for error in Draft7Validator(schema).iter_errors(document)
     ]
-    assert found == []
+    assert faults == []
 
 
 def test_the_schema_would_find_a_fault(document: dict[str, Any]) -> None:

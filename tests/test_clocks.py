@@ -75,9 +75,9 @@ def test_a_test_that_does_so_would_be_seen(source: str) -> None:
 
 def test_the_clock_of_a_harness_is_used_while_the_harness_is_open(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        told = utc_now()
-        assert LATER < told < utc_now() < harness.start + timedelta(hours=2)
-    assert utc_now() > told
+        first = utc_now()
+        assert LATER < first < utc_now() < harness.start + timedelta(hours=2)
+    assert utc_now() > first
 
 
 def test_a_clock_that_was_passed_in_is_used_until_its_context_ends() -> None:

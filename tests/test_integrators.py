@@ -17,7 +17,7 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from adapters.cli.init.init import free_port
 from docs.generate import ROOT
-from tests.support.amqp import Place
+from tests.support.amqp import AmqpHome
 from tests.support.declarations import small
 from tests.support.rabbitmq import Rabbit
 from tests.support.rendering import files, package, render
@@ -90,7 +90,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             settings.write("\n" + section.replace("5672", str(broker.port)))
         platform.run("sh", "-ec", configure, home=gateway.home.path)
         with gateway:
-            Place(gateway, broker, "customs").until_connected()
+            AmqpHome(gateway, broker, "customs").until_connected()
             yield platform
 
 

@@ -22,7 +22,7 @@ from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from tests.support.amqp_backend import backend_settings
 from tests.support.rabbitmq import Rabbit
-from tests.support.submissions import Sent, sent
+from tests.support.submissions import PackagedSubmission, sent
 
 WITHIN = 120.0
 
@@ -44,7 +44,7 @@ async def customs(rabbit: Rabbit, settings: AmqpBackendSettings) -> AsyncIterato
         yield await connection.channel()
 
 
-async def hand_over(backend: AmqpBackend, one: Sent) -> tuple[Outcome, str]:
+async def hand_over(backend: AmqpBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
@@ -58,18 +58,18 @@ async def heard(backend: AmqpBackend, number: int) -> list[Answer]:
 async def taken(channel: AbstractChannel, queue: str) -> AbstractIncomingMessage:
     async with asyncio.timeout(WITHIN):
         while True:
-            found = await (await channel.get_queue(queue)).get(no_ack=True, fail=False)
-            if found is not None:
-                return found
+            message = await (await channel.get_queue(queue)).get(no_ack=True, fail=False)
+            if message is not None:
+                return message
             await asyncio.sleep(0.02)
 
 
-async def eventually(tried: Callable[[], Coroutine[Any, Any, tuple[Outcome, str]]], wanted: Outcome) -> str:
+async def eventually(tried: Callable[[], Coroutine[Any, Any, tuple[Outcome, str]]], expected: Outcome) -> str:
     """The note with which an outcome comes at last."""
     async with asyncio.timeout(WITHIN):
         while True:
             outcome, note = await tried()
-            if outcome is wanted:
+            if outcome is expected:
                 return note
             await asyncio.sleep(0.1)
 
@@ -163,8 +163,8 @@ def test_a_submission_larger_than_the_largest_message_is_never_sent(rabbit: Rabb
         backend = AmqpBackend(settings, tmp_path, "customs")
         return [await backend.submit(large, never_opened), await hand_over(backend, body)]
 
-    told = "larger than the 10000 bytes that one message may have (largest)"
-    assert asyncio.run(scene()) == [(Outcome.NEVER, told)] * 2
+    note = "larger than the 10000 bytes that one message may have (largest)"
+    assert asyncio.run(scene()) == [(Outcome.NEVER, note)] * 2
 
 
 def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
@@ -211,8 +211,8 @@ def test_an_answer_that_cannot_be_used_is_put_aside_and_does_not_stop_the_others
 
     async def scene() -> tuple[list[Answer], list[AbstractIncomingMessage]]:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
-            said = (("1", key, b""), ("2", "no key", b"x" * 2049), ("3", key, b"<DEC_RESULT/>"))
-            for id_, about, body in said:
+            answers_sent = (("1", key, b""), ("2", "no key", b"x" * 2049), ("3", key, b"<DEC_RESULT/>"))
+            for id_, about, body in answers_sent:
                 name = "../\n" + "x" * 300
                 await channel.default_exchange.publish(answer(id_, about, name, body), settings.answers)
             answers = await heard(backend, 1)

@@ -51,7 +51,7 @@ def test_every_queue_that_we_make_has_a_limit_of_ours_or_says_that_it_has_none(
         "list_queues", "-p", vhost, "--formatter", "json", "name", "type", "durable", "arguments"
     )
     version = rabbit.ctl("version").strip()
-    wanted = unlimited(version).get("x-delivery-limit")
+    delivery_limit = unlimited(version).get("x-delivery-limit")
     limits = {}
     for queue in json.loads(listed):
         assert queue["durable"], queue
@@ -60,7 +60,7 @@ def test_every_queue_that_we_make_has_a_limit_of_ours_or_says_that_it_has_none(
         limits[queue["name"]] = arguments.get("x-delivery-limit")
     of_customs = [backend.submissions, backend.answers, f"{backend.answers}.dead", backend.questions]
     others = [DEAD, queue_of("broker-aa"), *of_customs]
-    assert limits == {IN: channel.delivery_limit, **dict.fromkeys(others, wanted)}
+    assert limits == {IN: channel.delivery_limit, **dict.fromkeys(others, delivery_limit)}
 
 
 def test_queue_arguments_are_defined_in_one_module() -> None:

@@ -36,7 +36,7 @@ from tests.support.submissions import (
     NOW,
     REQUEST,
     TRADER,
-    Sent,
+    PackagedSubmission,
     asked,
     given_answers,
     reference_association,
@@ -53,9 +53,9 @@ def association(tmp_path: Path) -> Iterator[ReferenceAssociation]:
         yield opened
 
 
-def requested(facts: dict[str, str]) -> Sent:
+def requested(facts: dict[str, str]) -> PackagedSubmission:
     """A sound request but for these facts."""
-    return sent(matter=replace(REQUEST, facts={**REQUEST.facts, **facts}))
+    return sent(subject=replace(REQUEST, facts={**REQUEST.facts, **facts}))
 
 
 def signed_notice(answer: Answer) -> AgreementNotice:
@@ -133,7 +133,7 @@ def test_xmlsec1_finds_every_notice_signed_by_the_association(association: Refer
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "expected"),
     [
         ({}, ["proposed", "confirmed"]),
         ({"trader_code": TRADER}, ["proposed"]),
@@ -147,11 +147,11 @@ def test_xmlsec1_finds_every_notice_signed_by_the_association(association: Refer
     ],
 )
 def test_the_course_of_a_request_depends_on_who_confirms_or_on_its_note(
-    association: ReferenceAssociation, facts: dict[str, str], said: list[str]
+    association: ReferenceAssociation, facts: dict[str, str], expected: list[str]
 ) -> None:
     assert requested(facts).to(association) == (Outcome.TAKEN, "")
 
-    assert acts(association) == said
+    assert acts(association) == expected
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from adapters.sandbox.cli.customs_serve_http import PeerTls
 from adapters.sandbox.customs.serving_http import serving
 from gateway.config.connections import HttpBackendSettings
 from gateway.model.delivery import Outcome
-from tests.support.submissions import Sent, reference_customs, sent
-from tests.support.tls import Issued, issued
+from tests.support.submissions import PackagedSubmission, reference_customs, sent
+from tests.support.tls import IssuedCertificate, issued
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,7 +63,7 @@ async def gateway(folder: Path, url: str, **more: Any) -> AsyncIterator[PolledBa
         yield PolledBackend(client, settings, folder)
 
 
-async def handed(backend: PolledBackend, one: Sent) -> tuple[Outcome, str]:
+async def handed(backend: PolledBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
@@ -227,7 +227,7 @@ def test_a_submission_is_sent_as_a_zip_under_its_key_with_its_digest(tmp_path: P
         requests.append((request.path, dict(request.headers), await request.content.read()))
         return web.Response(status=201)
 
-    async def send(one: Sent) -> None:
+    async def send(one: PackagedSubmission) -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
             assert await handed(backend, one) == (Outcome.TAKEN, "")
             assert await handed(backend, one) == (Outcome.TAKEN, "")
@@ -326,7 +326,7 @@ def test_a_connection_that_breaks_after_the_body_leaves_the_outcome_unknown(tmp_
 
 
 def test_a_connection_that_breaks_before_the_end_of_the_body_has_taken_nothing(tmp_path: Path) -> None:
-    large = Sent(sent().submission, bytes(40 << 20))
+    large = PackagedSubmission(sent().submission, bytes(40 << 20))
 
     async def scene() -> Outcome:
         async with breaking_off(10_000) as url, gateway(tmp_path, url) as backend:
@@ -385,19 +385,19 @@ def test_a_query_does_not_answer_not_found_while_the_submission_is_being_read(tm
 
 
 @asynccontextmanager
-async def customs_over_tls(folder: Path, tls: Issued) -> AsyncIterator[str]:
+async def customs_over_tls(folder: Path, tls: IssuedCertificate) -> AsyncIterator[str]:
     trust = PeerTls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)
     with closing(reference_customs(folder)) as customs:
         async with serving(customs, folder, "127.0.0.1", 0, trust, None) as (host, port):
             yield f"https://{host}:{port}"
 
 
-def shown(own: Issued) -> dict[str, str]:
+def shown(own: IssuedCertificate) -> dict[str, str]:
     return {"certificate": str(own.certificate), "key": str(own.key)}
 
 
 @contextmanager
-def turning_down(tls: Issued) -> Iterator[str]:
+def turning_down(tls: IssuedCertificate) -> Iterator[str]:
     """A server that lets nobody in without a certificate, and says so by an alert, as TLS has it."""
     trust = PeerTls(certificate=tls.certificate, key=tls.key, issuers=tls.ca).context(ssl.Purpose.CLIENT_AUTH)
 

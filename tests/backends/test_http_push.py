@@ -25,25 +25,25 @@ from adapters.sandbox.cli.customs_serve_http import PeerTls
 from adapters.sandbox.customs.serving_http import AnswerPusher
 from gateway.config.connections import HttpBackendSettings, PushSettings
 from gateway.model.answer import Answer
-from tests.support.submissions import Sent, reference_customs, sent
-from tests.support.tls import Issued, issued
+from tests.support.submissions import PackagedSubmission, reference_customs, sent
+from tests.support.tls import IssuedCertificate, issued
 
 
-def opened(one: Sent, _sha256: str) -> IO[bytes]:
+def opened(one: PackagedSubmission, _sha256: str) -> IO[bytes]:
     return io.BytesIO(one.package)
 
 
-class Heard:
+class PushListener:
     """A listener with one back-end, `customs`, and certificates for those who call."""
 
-    def __init__(self, backend: PushedBackend, url: str, pusher: Issued, folder: Path) -> None:
+    def __init__(self, backend: PushedBackend, url: str, pusher: IssuedCertificate, folder: Path) -> None:
         self.backend = backend
         self.url = url
         self.pusher = pusher
         self.folder = folder
         self.renewals: list[Renewal] = []
 
-    def trust(self, own: Issued | None) -> ssl.SSLContext:
+    def trust(self, own: IssuedCertificate | None) -> ssl.SSLContext:
         if own is None:
             return ssl.create_default_context(cafile=self.pusher.ca)
         tls = PeerTls(certificate=own.certificate, key=own.key, issuers=self.pusher.ca)
@@ -52,7 +52,7 @@ class Heard:
     async def bring(
         self,
         body: bytes = b"<DEC_RESULT/>",
-        own: Issued | None = None,
+        own: IssuedCertificate | None = None,
         path: str = "/answers/customs",
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
@@ -75,7 +75,7 @@ class Heard:
 
 
 @asynccontextmanager
-async def heard(folder: Path) -> AsyncIterator[Heard]:
+async def heard(folder: Path) -> AsyncIterator[PushListener]:
     tls = folder / "tls"
     own, pusher = issued(tls, "gateway"), issued(tls, "customs")
     settings = HttpBackendSettings(
@@ -90,7 +90,7 @@ async def heard(folder: Path) -> AsyncIterator[Heard]:
         backend = PushedBackend(client, settings, folder, shown)
         woken = {"customs": asyncio.Event()}
         async with listening(listener, folder, {"customs": backend}, woken, renewals) as (host, port):
-            at = Heard(backend, f"https://{host}:{port}", pusher, folder)
+            at = PushListener(backend, f"https://{host}:{port}", pusher, folder)
             at.renewals = renewals
             yield at
 

@@ -17,7 +17,7 @@ from adapters.backends.sftp import SftpBackend
 from gateway.config.connections import SftpBackendSettings
 from gateway.model.delivery import Outcome
 from tests.support.sshd import shared
-from tests.support.submissions import Sent, sent
+from tests.support.submissions import PackagedSubmission, sent
 
 AT_ONCE: Final = 3
 WITHIN: Final = 60.0  # seconds, on a machine that is busy with other things
@@ -41,7 +41,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FolderBa
 
 
 def handing(
-    backend: FolderBackend, once: Sent, before: Callable[[], object]
+    backend: FolderBackend, once: PackagedSubmission, before: Callable[[], object]
 ) -> "asyncio.Task[tuple[Outcome, str]]":
     """The submission on its way; `before` is called when its package is to be read."""
 

@@ -15,7 +15,7 @@ from adapters.transport.amqp import connection
 from gateway.model.delivery import Outcome
 from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit
-from tests.support.submissions import Sent, sent
+from tests.support.submissions import PackagedSubmission, sent
 
 CHUNK: Final = 64 * 1024
 LARGE: Final = 4 * 1024 * 1024
@@ -64,11 +64,11 @@ async def customs(rabbit: Rabbit, home: Path, pace: Pace) -> AsyncIterator[AmqpB
             yield backend
 
 
-def large() -> Sent:
+def large() -> PackagedSubmission:
     return sent(parts={"报关单.xml": random.Random(1).randbytes(LARGE)}, bare=True)  # noqa: S311  no secret
 
 
-async def hand_over(backend: AmqpBackend, one: Sent) -> tuple[Outcome, str]:
+async def hand_over(backend: AmqpBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 

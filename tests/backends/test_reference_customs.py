@@ -217,7 +217,7 @@ def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCust
 
 
 @pytest.mark.parametrize(
-    ("act", "said", "status"),
+    ("act", "expected", "status"),
     [
         (OfficerAct.RELEASE, ["P", "R"], None),
         (OfficerAct.RETURN, ["E"], None),
@@ -230,7 +230,7 @@ def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCust
     ],
 )
 def test_a_decision_is_answered_with_its_reason_and_leaves_or_stays_in_the_queue(
-    customs: ReferenceCustoms, ledger: Ledger, act: OfficerAct, said: list[str], status: str | None
+    customs: ReferenceCustoms, ledger: Ledger, act: OfficerAct, expected: list[str], status: str | None
 ) -> None:
     waiting = sent("HAND-1", ie_date="20261120")
     waiting.to(customs)
@@ -238,7 +238,7 @@ def test_a_decision_is_answered_with_its_reason_and_leaves_or_stays_in_the_queue
     decided(ledger, waiting.key, act)
 
     technical, stored, *after = given_answers(customs)
-    assert channels(after) == said
+    assert channels(after) == expected
     assert {answer.key for answer in after} == {waiting.key}
     for notice in map(values, after):
         assert notice["NOTE"].endswith("：实货与申报相符")
@@ -258,8 +258,8 @@ def test_one_decision_follows_another_until_the_release_and_each_is_noted(
         decided(ledger, waiting.key, act)
 
     assert channels(given_answers(customs)) == ["technical", "L", "Sp1", "C", "P", "R"]
-    with closing(sqlite3.connect(tmp_path / "customs.db")) as book:
-        acts = book.execute("SELECT key, act, actor, reason, at FROM acts ORDER BY id").fetchall()
+    with closing(sqlite3.connect(tmp_path / "customs.db")) as database:
+        acts = database.execute("SELECT key, act, actor, reason, at FROM acts ORDER BY id").fetchall()
     assert acts == [
         (waiting.key, act, "officer", "实货与申报相符", NOW.isoformat())
         for act in ("supplement", "inspect", "release")

@@ -44,8 +44,8 @@ def backend(server: Sshd) -> Iterator[SftpBackend]:
 
 
 def opened(server: Sshd, **settings: object) -> SftpBackend:
-    given = SftpBackendSettings.model_validate({"kind": "sftp", **server.settings(), **settings})
-    return SftpBackend(given, Path(given.key), server.folder)
+    backend_settings = SftpBackendSettings.model_validate({"kind": "sftp", **server.settings(), **settings})
+    return SftpBackend(backend_settings, Path(backend_settings.key), server.folder)
 
 
 def ask(backend: Backend, key: str) -> Outcome | None:

@@ -44,7 +44,7 @@ BUDGET: Final = timedelta(hours=72)
 
 
 @dataclass
-class Scripted:
+class ScriptedCustoms:
     """A customs whose connection does what the test says. `answers_questions` as it has it, or there is
     nobody to ask."""
 
@@ -73,7 +73,7 @@ class Case:
     """One message to a back-end of its own. `doubtful` is what must be known of it."""
 
     order: tuple[str, ...]
-    customs: Scripted
+    customs: ScriptedCustoms
     message: str
     name: str
     doubtful: bool = False
@@ -185,7 +185,7 @@ def test_an_unsure_delivery_stays_unsure_until_customs_answers_for_it(
 ) -> None:
     async def test() -> None:
         cases = [
-            Case(order, Scripted(asked), await sent_to(store, number, f"b{number}"), f"b{number}")
+            Case(order, ScriptedCustoms(asked), await sent_to(store, number, f"b{number}"), f"b{number}")
             for number, order in enumerate(ORDERS, 1)
         ]
         run = Run(store, cases, FilesystemBlobs(tmp_path / "blobs"))
@@ -218,7 +218,7 @@ def test_a_delivery_that_customs_answers_counts_as_taken_whatever_the_connection
         assert await customs_says(store, sent, CustomsStatus.IMPORTED, b"answer")
         await store.outbox.settle(delivery, DeliveryState.PENDING, "connection refused", NOW, NOW)
         run = Run(store, [], FilesystemBlobs(Path("unused")))
-        case = Case((), Scripted(True), sent.id, "customs")
+        case = Case((), ScriptedCustoms(True), sent.id, "customs")
         run.act(hold, case)
         assert run.row(case).unsure
         assert not can(run, case, MessageAct.REJECT)

@@ -29,13 +29,17 @@ def test_a_publish_says_to_the_client_library_what_it_was_made_of() -> None:
     assert (method.exchange, method.routing_key, method.mandatory) == ("", "broker.replies", True)
     assert isinstance(head, header.ContentHeader)
     assert head.body_size == len(FULL.body)
-    said = head.properties
-    assert (said.content_type, said.headers, said.delivery_mode) == (FULL.content_type, FULL.headers, 2)
-    assert (said.correlation_id, said.reply_to) == (FULL.correlation_id, FULL.reply_to)
-    assert (said.message_id, said.message_type) == (FULL.message_id, FULL.type)
-    assert (said.user_id, said.app_id) == (FULL.user_id, FULL.app_id)
-    assert said.timestamp is not None
-    assert said.timestamp.timestamp() == FULL.timestamp
+    properties = head.properties
+    assert (properties.content_type, properties.headers, properties.delivery_mode) == (
+        FULL.content_type,
+        FULL.headers,
+        2,
+    )
+    assert (properties.correlation_id, properties.reply_to) == (FULL.correlation_id, FULL.reply_to)
+    assert (properties.message_id, properties.message_type) == (FULL.message_id, FULL.type)
+    assert (properties.user_id, properties.app_id) == (FULL.user_id, FULL.app_id)
+    assert properties.timestamp is not None
+    assert properties.timestamp.timestamp() == FULL.timestamp
     assert isinstance(content, body.ContentBody)
     assert content.value == FULL.body
 
@@ -58,10 +62,10 @@ def test_one_acknowledgement_is_for_all_before_it() -> None:
 
 
 def _decoded(data: bytes) -> list[Any]:
-    found = []
+    frames = []
     while data:
         size, channel, decoded = frame.unmarshal(data)
         assert channel == 1
-        found.append(decoded)
+        frames.append(decoded)
         data = data[size:]
-    return found
+    return frames

@@ -20,7 +20,7 @@ from bench.job.inputs import inputs
 from bench.job.loop import Job
 from bench.serving import Progress, serving, when
 from bench.traffic import ACCOUNT, Broker, Sent
-from tests.bench.told import opened, rows_of, told
+from tests.bench.stored_rows import opened, rows_of, stored_rows
 from tests.support.rabbitmq import Rabbit
 
 QUEUES: Final = ("to_judge", "to_send", "to_post", "to_request")
@@ -39,12 +39,12 @@ def test_the_bare_loop_writes_the_rows_and_receipts_of_a_real_run(tmp_path: Path
         _really_run(base, rabbit, vhost, sent)
 
         with opened(base.database) as real, opened(looped) as loop:
-            expected, found = told(real), told(loop)
+            expected, actual = stored_rows(real), stored_rows(loop)
             assert len(expected) == len(sent)
             for reference, rows in expected.items():
                 for table, those in rows.items():
-                    assert found[reference][table] == those, (reference, table)
-            assert found == expected
+                    assert actual[reference][table] == those, (reference, table)
+            assert actual == expected
             assert rows_of(loop, "sent_days") == rows_of(real, "sent_days")
             assert not any(rows_of(loop, queue) for queue in QUEUES)
         audited = _with_store(base, looped, tmp_path / "home")
@@ -60,8 +60,8 @@ def _really_run(base: Home, rabbit: Rabbit, vhost: str, sent: Sequence[Sent]) ->
     with serving(base), closing(sqlite3.connect(base.database)) as store:
 
         def count(query: str) -> int:
-            (found,) = store.execute(f"SELECT count(*) FROM {query}").fetchone()  # noqa: S608
-            return int(found)
+            (number,) = store.execute(f"SELECT count(*) FROM {query}").fetchone()  # noqa: S608
+            return int(number)
 
         progress = Progress(base)
         until_consumed(rabbit, vhost)

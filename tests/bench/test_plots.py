@@ -18,10 +18,10 @@ def test_a_table_that_was_shown_is_kept_for_the_plots_until_the_next_of_its_titl
         made.add_row("7 KB", rate)
         show(made)
 
-    found = kept("figure:")
+    tables = kept("figure:")
 
-    assert found is not None
-    assert found.rows == {"7 KB": {"message": "7 KB", "/s": "2"}}
+    assert tables is not None
+    assert tables.rows == {"7 KB": {"message": "7 KB", "/s": "2"}}
     assert kept("another") is None
 
 

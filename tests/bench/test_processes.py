@@ -30,9 +30,9 @@ def test_cpu_time_of_another_process_is_that_which_it_sees_itself_with_threads_t
 def test_descendants_are_children_and_theirs_but_not_the_process_itself() -> None:
     with _started(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BUSY!r}])") as process:
         _line(process)
-        (found,) = processes.descendants(process.pid)
+        (descendant,) = processes.descendants(process.pid)
 
-        assert found != process.pid
+        assert descendant != process.pid
         assert processes.of_descendants(process.pid)() >= 0.3
         assert processes.of_tree(process.pid)() > processes.of_process(process.pid)() + 0.3
 
@@ -53,7 +53,7 @@ def test_cpu_time_of_our_children_does_not_shrink_when_they_end() -> None:
 
 def test_the_time_that_each_part_spends_is_given_per_message() -> None:
     readings = {"node": iter((1.0, 3.0)), "workers": iter((0.0, 0.5))}
-    with processes.spent({part: found.__next__ for part, found in readings.items()}) as spent:
+    with processes.spent({part: times.__next__ for part, times in readings.items()}) as spent:
         pass
 
     assert spent.each(100) == {"node": 20.0, "workers": 5.0}

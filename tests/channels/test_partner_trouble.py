@@ -16,13 +16,13 @@ from adapters.channels.sftp_partner.pull_uploads import UploadPuller
 from adapters.transport.files import local
 from adapters.transport.files.folders import FolderEntry
 from adapters.transport.files.local import LocalFiles
-from tests.channels.test_pull_uploads import MARK, PARTY, Looking, looking, run
+from tests.channels.test_pull_uploads import MARK, PARTY, PollerHarness, looking, run
 
 __all__ = ["looking"]  # a fixture
 
 
 def test_files_that_are_never_taken_do_not_hide_others(
-    looking: Looking, monkeypatch: pytest.MonkeyPatch
+    looking: PollerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "MOST", 20)
     for number in range(40):
@@ -36,7 +36,7 @@ def test_files_that_are_never_taken_do_not_hide_others(
 
 
 def test_a_folder_with_too_many_files_is_taken_in_turns_and_reported_once(
-    looking: Looking, monkeypatch: pytest.MonkeyPatch
+    looking: PollerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "MOST", 10)
     monkeypatch.setattr(pull_uploads, "MOST", 10)
@@ -55,7 +55,7 @@ def test_a_folder_with_too_many_files_is_taken_in_turns_and_reported_once(
 
 
 def test_receipts_do_not_wait_until_all_files_are_taken(
-    looking: Looking, monkeypatch: pytest.MonkeyPatch
+    looking: PollerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pull_uploads, "IN_A_ROW", 3)
     for number in range(10):
@@ -73,7 +73,7 @@ def test_receipts_do_not_wait_until_all_files_are_taken(
 
 
 def test_times_far_in_the_future_or_the_past_are_times(tmp_path: Path) -> None:
-    with closing(Looking(tmp_path)) as looking:
+    with closing(PollerHarness(tmp_path)) as looking:
         for name, at in (("then.xml", -2_000_000_000), ("soon.xml", 32_000_000_000), ("now.xml", 0)):
             (looking.out / name).write_bytes(b"<a/>")
             os.utime(looking.out / name, (at, at))
@@ -81,7 +81,7 @@ def test_times_far_in_the_future_or_the_past_are_times(tmp_path: Path) -> None:
         assert [each.name for each in looking.arrived] == ["then.xml", "now.xml", "soon.xml"]
 
 
-def test_ever_new_names_do_not_fill_the_log(looking: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ever_new_names_do_not_fill_the_log(looking: PollerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pull_uploads, "MOST_SAID", 5)
     for number in range(30):
         (looking.out / f"{number}").mkdir()
@@ -107,7 +107,7 @@ def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path:
     def full() -> None:
         raise RuntimeError("disk full")
 
-    with closing(Looking(tmp_path)) as looking:
+    with closing(PollerHarness(tmp_path)) as looking:
         looking.puller = UploadPuller("theirs", Racing(tmp_path / "theirs"), looking.thread, looking.ports)
         (looking.out / "a.xml").write_bytes(b"<a/>")
         looking.look()
@@ -120,7 +120,7 @@ def test_a_file_that_comes_while_a_claim_is_given_back_is_not_replaced(tmp_path:
 
 
 def test_a_file_is_given_back_where_it_can_have_no_second_name(
-    looking: Looking, monkeypatch: pytest.MonkeyPatch
+    looking: PollerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = os.link
 
@@ -142,7 +142,9 @@ def test_a_file_is_given_back_where_it_can_have_no_second_name(
 
 
 @pytest.mark.parametrize("message", ["7ZZZZZZZZZ" + "Z" * 16, "7Z00000000" + "0" * 16, "05" + "0" * 24])
-def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(looking: Looking, message: str) -> None:
+def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(
+    looking: PollerHarness, message: str
+) -> None:
     made_up = {FileClaim("b.xml", message, mark).file for mark in (MARK, "deadbeef")}
     for name in made_up:
         (looking.out / name).write_bytes(b"<b/>")
@@ -153,7 +155,7 @@ def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(looking: L
 
 
 def test_a_name_that_cannot_be_taken_and_a_receipt_that_cannot_be_written_are_trouble(
-    looking: Looking,
+    looking: PollerHarness,
 ) -> None:
     (looking.out / "folder").mkdir()
     looking.look()

@@ -31,7 +31,7 @@ MARK = "0123abcd"
 PARTY = Account(name="party", keys=(), max_package=4096)
 
 
-class Looking:
+class PollerHarness:
     """`before_add` is called when a file was fetched and is about to be added."""
 
     def __init__(self, root: Path) -> None:
@@ -79,12 +79,12 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.fixture
-def looking(tmp_path: Path) -> Iterator[Looking]:
-    with closing(Looking(tmp_path)) as looking:
+def looking(tmp_path: Path) -> Iterator[PollerHarness]:
+    with closing(PollerHarness(tmp_path)) as looking:
         yield looking
 
 
-def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> None:
+def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: PollerHarness) -> None:
     file = looking.out / "a.xml"
     file.write_bytes(b"<a")
     looking.look()
@@ -103,7 +103,7 @@ def test_a_file_is_taken_when_two_looks_found_it_the_same(looking: Looking) -> N
 
 
 def test_a_file_beyond_the_accounts_allowance_stays_in_its_folder_until_there_is_room(
-    looking: Looking,
+    looking: PollerHarness,
 ) -> None:
     bound = replace(PARTY, daily_bytes=2)
     sent = SentToday()
@@ -122,7 +122,9 @@ def test_a_file_beyond_the_accounts_allowance_stays_in_its_folder_until_there_is
     assert len(looking.arrived) == 1
 
 
-def test_a_file_whose_allowance_is_used_up_while_it_is_fetched_gets_its_name_back(looking: Looking) -> None:
+def test_a_file_whose_allowance_is_used_up_while_it_is_fetched_gets_its_name_back(
+    looking: PollerHarness,
+) -> None:
     sender = replace(PARTY, daily_messages=1)
 
     async def asked(_account: Account) -> UploadAllowance:
@@ -138,7 +140,7 @@ def test_a_file_whose_allowance_is_used_up_while_it_is_fetched_gets_its_name_bac
     assert looking.names() == sorted([FileClaim("a.xml", arrival.id, MARK).file, "b.xml"])
 
 
-def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> None:
+def test_a_file_that_could_not_be_added_gets_its_name_back(looking: PollerHarness) -> None:
     def full() -> None:
         raise RuntimeError("disk full")
 
@@ -156,7 +158,7 @@ def test_a_file_that_could_not_be_added_gets_its_name_back(looking: Looking) -> 
 
 
 def test_a_new_file_of_the_same_name_is_not_lost_when_a_claimed_file_cannot_be_stored(
-    looking: Looking,
+    looking: PollerHarness,
 ) -> None:
     def replaced() -> None:
         (looking.out / "a.xml").write_bytes(b"<second/>")
@@ -172,7 +174,7 @@ def test_a_new_file_of_the_same_name_is_not_lost_when_a_claimed_file_cannot_be_s
     assert [arrival.size for arrival in looking.arrived] == [4, 9]
 
 
-def test_a_file_that_is_still_written_to_after_its_claim_is_given_back(looking: Looking) -> None:
+def test_a_file_that_is_still_written_to_after_its_claim_is_given_back(looking: PollerHarness) -> None:
     with (looking.out / "a.xml").open("wb", buffering=0) as writing:
         writing.write(b"<a>")
         looking.look()
@@ -185,7 +187,7 @@ def test_a_file_that_is_still_written_to_after_its_claim_is_given_back(looking: 
     assert (arrival.id, arrival.size) == (claim.message, 7)
 
 
-def test_a_file_that_vanishes_is_no_trouble(looking: Looking) -> None:
+def test_a_file_that_vanishes_is_no_trouble(looking: PollerHarness) -> None:
     (looking.out / "a.xml").write_bytes(b"<a/>")
     looking.look()
     (looking.out / "a.xml").unlink()
@@ -194,7 +196,7 @@ def test_a_file_that_vanishes_is_no_trouble(looking: Looking) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_reported_once_and_delays_no_other(
-    looking: Looking, monkeypatch: pytest.MonkeyPatch
+    looking: PollerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a.xml", "b.xml"):
         (looking.out / name).write_bytes(b"<x/>")
@@ -218,7 +220,7 @@ def test_a_file_that_cannot_be_read_is_reported_once_and_delays_no_other(
     assert [arrival.name for arrival in looking.arrived] == ["b.xml", "a.xml"]
 
 
-def test_a_file_that_is_larger_than_allowed_is_reported_and_not_read(looking: Looking) -> None:
+def test_a_file_that_is_larger_than_allowed_is_reported_and_not_read(looking: PollerHarness) -> None:
     (looking.out / "a.xml").write_bytes(bytes(5000))
     looking.look(2)
     refused, report = sorted(path.name for path in looking.fail.iterdir() if not path.name.startswith("."))[
@@ -228,7 +230,7 @@ def test_a_file_that_is_larger_than_allowed_is_reported_and_not_read(looking: Lo
     assert (looking.names(), looking.arrived) == ([], [])
 
 
-def test_a_claim_that_is_unfinished_for_an_hour_is_reported_once(looking: Looking) -> None:
+def test_a_claim_that_is_unfinished_for_an_hour_is_reported_once(looking: PollerHarness) -> None:
     (looking.out / "a.xml").write_bytes(b"<a/>")
     with capture_logs() as logs:
         looking.look(3)
@@ -240,7 +242,7 @@ def test_a_claim_that_is_unfinished_for_an_hour_is_reported_once(looking: Lookin
 
 
 def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_once(
-    looking: Looking, tmp_path: Path
+    looking: PollerHarness, tmp_path: Path
 ) -> None:
     inbox = tmp_path / "theirs" / "InBox"
     (looking.out / "a.xml.part").write_bytes(b"<a")
@@ -260,7 +262,7 @@ def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_once(
     assert (looking.puller.left, [each.name for each in looking.arrived]) == ({}, ["a.xml"])
 
 
-def test_a_link_in_place_of_out_box_leads_nowhere(looking: Looking, tmp_path: Path) -> None:
+def test_a_link_in_place_of_out_box_leads_nowhere(looking: PollerHarness, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.xml").write_bytes(b"<a/>")
     looking.out.rmdir()

@@ -31,13 +31,13 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
         yield harness
 
 
-def said(harness: Harness, *arguments: str) -> tuple[int, str]:
+def run(harness: Harness, *arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["agreements", *arguments, "--home", str(harness.home.path)])
     return result.exit_code, result.stdout
 
 
 def listed(harness: Harness, *arguments: str) -> Any:
-    code, text = said(harness, *arguments, "--json")
+    code, text = run(harness, *arguments, "--json")
     assert code == 0
     return json.loads(text)
 
@@ -84,7 +84,7 @@ def test_an_agreement_is_shown_with_its_terms_its_notice_and_messages_accepted_u
     assert notice["name"] == "notice.xml"
     with harness.blobs.open(notice["sha256"]) as file:
         assert hashlib.sha256(file.read()).hexdigest() == notice["sha256"]
-    code, text = said(harness, "show", NUMBER)
+    code, text = run(harness, "show", NUMBER)
     assert code == 0
     assert "goods  8482" in text
     assert message["id"] in text
@@ -112,8 +112,8 @@ def test_an_agreement_that_init_registered_has_a_stored_notice_and_no_message(ha
 
 @pytest.mark.parametrize("command", ["show", "trace"])
 def test_an_unknown_agreement_number_ends_with_1(harness: Harness, command: str) -> None:
-    assert said(harness, command, "99999999999")[0] == NO
+    assert run(harness, command, "99999999999")[0] == NO
 
 
 def test_a_state_that_does_not_exist_ends_with_2(harness: Harness) -> None:
-    assert said(harness, "list", "--state", "nonsense")[0] == USAGE
+    assert run(harness, "list", "--state", "nonsense")[0] == USAGE

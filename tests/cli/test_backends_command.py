@@ -7,16 +7,16 @@ from tests.support.operating import gateway
 
 
 def test_pausing_or_resuming_twice_changes_nothing_more_and_says_so(harness: Harness) -> None:
-    def said(verb: str, reason: str) -> tuple[int, str]:
+    def run(verb: str, reason: str) -> tuple[int, str]:
         done = gateway(harness, "backends", verb, "customs", "--reason", reason)
         return done.code, done.out
 
-    assert said("resume", "it is over") == (0, "customs is not paused; nothing is changed\n")
-    assert said("pause", "until six") == (0, "customs is paused\n")
+    assert run("resume", "it is over") == (0, "customs is not paused; nothing is changed\n")
+    assert run("pause", "until six") == (0, "customs is paused\n")
     first = f"({actor()}: until six)"
-    assert said("pause", "again") == (0, f"customs is paused already; nothing is changed {first}\n")
-    assert said("resume", "it is over") == (0, "customs is resumed\n")
-    assert said("resume", "again") == (0, "customs is not paused; nothing is changed\n")
+    assert run("pause", "again") == (0, f"customs is paused already; nothing is changed {first}\n")
+    assert run("resume", "it is over") == (0, "customs is resumed\n")
+    assert run("resume", "again") == (0, "customs is not paused; nothing is changed\n")
     rows = [row["event"] for row in harness.rows(events) if row["event"].startswith("backend-")]
     assert rows == ["backend-paused", "backend-resumed"]
 

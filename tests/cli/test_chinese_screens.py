@@ -105,8 +105,8 @@ def test_no_english_word_of_ours_stands_on_a_chinese_screen(
 
 @pytest.mark.parametrize("screen", SCREENS, ids=" ".join)
 def test_scripts_get_the_same_in_any_language(harness: Harness, screen: tuple[str, ...]) -> None:
-    told = [gateway(harness, *screen, "--json", "--lang", lang).json for lang in ("zh", "en")]
-    assert told[0] == told[1]
+    outputs = [gateway(harness, *screen, "--json", "--lang", lang).json for lang in ("zh", "en")]
+    assert outputs[0] == outputs[1]
 
 
 def test_every_column_of_a_command_that_speaks_chinese_has_a_head() -> None:
@@ -130,7 +130,7 @@ def _is_columns(node: ast.Tuple) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("known", "every"),
+    ("words", "every"),
     [
         (STATES_ZH, State),
         (CUSTOMS_STATUSES_ZH, CustomsStatus),
@@ -144,8 +144,8 @@ def _is_columns(node: ast.Tuple) -> bool:
     ],
     ids=str,
 )
-def test_every_state_event_and_act_has_a_chinese_word(known: dict[str, str], every: type[State]) -> None:
-    assert [each for each in every if each not in known] == []
+def test_every_state_event_and_act_has_a_chinese_word(words: dict[str, str], every: type[State]) -> None:
+    assert [each for each in every if each not in words] == []
 
 
 def test_events_that_change_no_state_have_a_chinese_word_too() -> None:
@@ -154,9 +154,9 @@ def test_events_that_change_no_state_have_a_chinese_word_too() -> None:
 
 
 def test_every_check_of_doctor_has_a_chinese_name_and_text(harness: Harness) -> None:
-    for found in examine(harness.home, NOW):
-        assert chinese.DOCTOR.words["check"](found["check"]) != found["check"]
-        assert re.search("[\u4e00-\u9fff]", found["zh"]) or "SHA256" in found["zh"]
+    for check in examine(harness.home, NOW):
+        assert chinese.DOCTOR.words["check"](check["check"]) != check["check"]
+        assert re.search("[\u4e00-\u9fff]", check["zh"]) or "SHA256" in check["zh"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     returncode: int
     stdout: str
     stderr: str
@@ -48,7 +48,7 @@ def _no_home_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GATEWAY_HOME", raising=False)
 
 
-def _gateway(*arguments: object, **environment: str) -> Said:
+def _gateway(*arguments: object, **environment: str) -> CommandResult:
     """The command itself, in this process, since each new one takes a second to import what it needs."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
@@ -58,7 +58,7 @@ def _gateway(*arguments: object, **environment: str) -> Said:
             cli.app([str(argument) for argument in arguments], prog_name="gateway")
     code = ended.value.code
     assert code is None or isinstance(code, int)
-    return Said(code or 0, out.getvalue(), err.getvalue())
+    return CommandResult(code or 0, out.getvalue(), err.getvalue())
 
 
 def _json(*arguments: object, **environment: str) -> Any:
@@ -283,11 +283,11 @@ def test_the_columns_of_a_message_are_those_of_the_contract() -> None:
 
 
 def test_the_version_is_printed() -> None:
-    said = io.StringIO()
-    with redirect_stdout(said), pytest.raises(SystemExit) as ended:
+    stderr = io.StringIO()
+    with redirect_stdout(stderr), pytest.raises(SystemExit) as ended:
         cli.app(["--version"])
     assert ended.value.code == 0
-    assert said.getvalue().strip() == version("customs-edi-gateway")
+    assert stderr.getvalue().strip() == version("customs-edi-gateway")
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

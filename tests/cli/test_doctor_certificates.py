@@ -13,7 +13,7 @@ def certificate(harness: Harness, ends_in: timedelta, revoked: bool = False) -> 
     return RegisteredCertificate(pem=pem.decode(), revoked_at=NOW if revoked else None)
 
 
-def said(harness: Harness) -> tuple[bool, str]:
+def certificate_check(harness: Harness) -> tuple[bool, str]:
     (check,) = [each for each in examine(harness.home, NOW) if each["check"] == "parties' certificates"]
     return check["ok"], check["detail"]
 
@@ -22,10 +22,10 @@ def test_one_short_certificate_does_not_fail_a_party_that_has_a_good_one(harness
     short, good = certificate(harness, timedelta(days=3)), certificate(harness, timedelta(days=300))
     for order in ((short, good), (good, short)):
         harness.change("broker-b", certificates=order)
-        assert said(harness)[0]
+        assert certificate_check(harness)[0]
     code = harness.party("broker-b").code
     for alone in ((short,), (short, certificate(harness, timedelta(days=300), revoked=True))):
         harness.change("broker-b", certificates=alone)
-        well, detail = said(harness)
+        well, detail = certificate_check(harness)
         assert not well
         assert detail.startswith(f"ending: {code} on ")

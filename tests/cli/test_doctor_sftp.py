@@ -10,13 +10,13 @@ from gateway.monitor.alarms import AlarmSeverity, Changes, Condition
 from tests.support.harness import NOW, Harness
 
 
-def said(harness: Harness, check: str) -> dict[str, Any]:
+def doctor_check(harness: Harness, check: str) -> dict[str, Any]:
     (checked,) = [each for each in examine(harness.home, NOW) if each["check"] == check]
     return checked
 
 
 def test_a_new_home_has_host_keys_of_every_kind_and_doctor_shows_their_fingerprints(harness: Harness) -> None:
-    checked = said(harness, "host keys")
+    checked = doctor_check(harness, "host keys")
     keys = read_host_keys(harness.home.keys)
     assert {each.kind for each in keys} == set(KINDS)
     assert checked["ok"] is True
@@ -28,23 +28,23 @@ def test_a_new_home_has_host_keys_of_every_kind_and_doctor_shows_their_fingerpri
 def test_doctor_accepts_an_older_home_and_says_how_to_add_another_kind_of_host_key(harness: Harness) -> None:
     for kind in KINDS[1:]:
         (harness.home.keys / f"ssh_host_{kind}").unlink()
-    checked = said(harness, "host keys")
+    checked = doctor_check(harness, "host keys")
     assert checked["ok"] is True
     assert "ssh-keygen -t ecdsa" in checked["detail"]
 
 
 def test_a_host_key_that_cannot_be_read_is_named(harness: Harness) -> None:
     (harness.home.keys / "ssh_host_rsa").write_text("no key")
-    checked = said(harness, "host keys")
+    checked = doctor_check(harness, "host keys")
     assert checked["ok"] is False
     assert "ssh_host_rsa" in checked["detail"]
 
 
 def test_doctor_reports_uploads_that_are_left_unfinished(harness: Harness) -> None:
-    assert said(harness, "unfinished uploads")["ok"] is True
+    assert doctor_check(harness, "unfinished uploads")["ok"] is True
     left = Condition(
         key=f"{UNFINISHED}broker-aa", severity=AlarmSeverity.WARNING, zh="z", en="broker-aa left 2"
     )
     harness.database.submit(lambda to: write(to, Changes(opened=(left,)), NOW)).result()
-    found = said(harness, "unfinished uploads")
-    assert (found["ok"], found["detail"]) == (False, "broker-aa left 2")
+    check = doctor_check(harness, "unfinished uploads")
+    assert (check["ok"], check["detail"]) == (False, "broker-aa left 2")

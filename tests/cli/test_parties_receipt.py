@@ -16,9 +16,9 @@ from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
 
 
-@pytest.mark.parametrize(("days", "told"), [(1, "AA"), (0, "B"), (-1, "B")])
+@pytest.mark.parametrize(("days", "expected"), [(1, "AA"), (0, "B"), (-1, "B")])
 def test_a_class_that_changes_before_judgement_counts_only_if_it_was_in_force_at_receipt(
-    tmp_path: Path, days: int, told: str
+    tmp_path: Path, days: int, expected: str
 ) -> None:
     with Harness.at(tmp_path / "home") as harness:
         received = harness.received("broker-aa", "a.xml", render(Declaration()))
@@ -29,4 +29,4 @@ def test_a_class_that_changes_before_judgement_counts_only_if_it_was_in_force_at
         decision = harness.judgement(received)
 
     (submission,) = decision.submissions
-    assert read_envelope(trusted(submission.envelope)).sender["class"] == told
+    assert read_envelope(trusted(submission.envelope)).sender["class"] == expected

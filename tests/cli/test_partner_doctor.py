@@ -8,19 +8,19 @@ from adapters.home.home import Home
 from tests.support.submissions import NOW
 
 
-def said(home: Home) -> tuple[bool, str]:
+def partner_check(home: Home) -> tuple[bool, str]:
     (check,) = [each for each in examine(home, NOW) if each["check"] == "partners"]
     return check["ok"], check["detail"]
 
 
 def test_a_partner_needs_an_account_that_gets_its_receipts_in_folders(tmp_path: Path) -> None:
     home = create_home(tmp_path / "home", 0, NOW)
-    assert said(home) == (True, "0 visited")
+    assert partner_check(home) == (True, "0 visited")
 
     with (home.path / "gateway.toml").open("a", encoding="utf-8") as file:
         for name, account in (("one", "broker-aa"), ("two", "nobody"), ("three", "nobody")):
             file.write(f'[partner.{name}]\nkind = "directory"\naccount = "{account}"\nfolder = "{name}"\n')
-    well, detail = said(home)
+    well, detail = partner_check(home)
     assert not well
     assert detail.split("; ") == [
         "one: the delivery of account broker-aa is inbox, not folder",

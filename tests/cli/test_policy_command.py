@@ -19,7 +19,7 @@ from tests.support.rendering import packed
 ACCOUNT = "broker-aa"
 
 
-def said(harness: Harness, *words: str) -> list[dict[str, Any]]:
+def run_json(harness: Harness, *words: str) -> list[dict[str, Any]]:
     run = CliRunner().invoke(app, ["policy", *words, "--home", str(harness.home.path), "--json"])
     assert run.exit_code == 0, run.output
     return list(json.loads(run.stdout))
@@ -28,7 +28,9 @@ def said(harness: Harness, *words: str) -> list[dict[str, Any]]:
 def test_the_rows_of_a_day_are_shown_with_their_sources(harness: Harness) -> None:
     eligible = {
         day: [
-            row["says"] for row in said(harness, "show", "--on", day) if row["section"] == "reform.eligible"
+            row["says"]
+            for row in run_json(harness, "show", "--on", day)
+            if row["section"] == "reform.eligible"
         ]
         for day in ("2012-07-31", "2012-08-01", "2013-05-01")
     }
@@ -41,7 +43,7 @@ def test_the_rows_of_a_day_are_shown_with_their_sources(harness: Harness) -> Non
 
 def test_limits_are_shown_too(harness: Harness) -> None:
     assert {"pdf.size": "4194304"}.items() <= {
-        row["section"]: row["says"] for row in said(harness, "show")
+        row["section"]: row["says"] for row in run_json(harness, "show")
     }.items()
 
 
@@ -55,7 +57,7 @@ def test_policy_try_shows_which_messages_another_policy_would_have_judged_otherw
     policy = (harness.home.path / "policy.toml").read_text("utf-8")
     other.write_text(policy.replace("size = 4194304", "size = 20000"), "utf-8")
     before = harness.message(first.message)
-    (row,) = said(harness, "try", str(other))
+    (row,) = run_json(harness, "try", str(other))
     assert (row["id"], row["was"]) == (first.message, "accepted")
     assert row["would_be"].startswith("rejected: DEC-6")
     assert harness.message(first.message) == before
@@ -66,7 +68,7 @@ def test_the_present_policy_changes_nothing(harness: Harness) -> None:
     harness.judged(ACCOUNT, "b.zip", packed(Declaration(reference="R1")))
     harness.judged(ACCOUNT, "c.zip", packed(Declaration(reference="R1", office="2248")))
     harness.judged(ACCOUNT, "d.xml", b"<not-xml")
-    assert said(harness, "try", str(harness.home.path / "policy.toml")) == []
+    assert run_json(harness, "try", str(harness.home.path / "policy.toml")) == []
 
 
 def test_policy_try_does_not_blame_the_policy_for_an_agreement_that_ended_since(
@@ -78,16 +80,16 @@ def test_policy_try_does_not_blame_the_policy_for_an_agreement_that_ended_since(
     under = Declaration(reference="R1", documents=(shown(number),))
     assert harness.judged(ACCOUNT, "a.zip", packed(under)).event is Event.PASSED
     present = harness.home.path / "policy.toml"
-    assert said(harness, "try", str(present)) == []
+    assert run_json(harness, "try", str(present)) == []
     ended = signed_notice(harness.home, agreement(number), Act.TERMINATED)
     assert harness.judged(ASSOCIATION, "b.xml", ended).event is Event.PASSED
     other = tmp_path / "other.toml"
     other.write_text(present.read_text("utf-8").replace("lines = 50", "lines = 49"), "utf-8")
-    assert said(harness, "try", str(other)) == []
+    assert run_json(harness, "try", str(other)) == []
 
 
 def test_a_row_without_a_condition_says_that_it_fits_anything(harness: Harness) -> None:
-    rows = {(row["section"], row["says"]) for row in said(harness, "show", "--on", "2026-11-23")}
+    rows = {(row["section"], row["says"]) for row in run_json(harness, "show", "--on", "2026-11-23")}
     assert ("reform.scope", "any") in rows
     assert ("reform.demand", "direction=I processing=true documents=00000001") in rows
 

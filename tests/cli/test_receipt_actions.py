@@ -36,7 +36,7 @@ def run(harness: Harness, *command: str) -> Result:
     return CliRunner().invoke(cli.app, [*command, "--home", str(harness.home.path)])
 
 
-def told(harness: Harness, *command: str) -> Any:
+def run_json(harness: Harness, *command: str) -> Any:
     result = run(harness, *command, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -44,7 +44,7 @@ def told(harness: Harness, *command: str) -> Any:
 
 def taken_away(harness: Harness) -> dict[str, Any]:
     """The receipt of R1, removed by its account as an SFTP client removes it."""
-    (row,) = told(harness, "receipts", "list", "--message", "R1", "--account", BROKER)
+    (row,) = run_json(harness, "receipts", "list", "--message", "R1", "--account", BROKER)
     box = SqlMailbox(harness.database)
     asyncio.run(box.collected(BROKER, row["id"], REMOVED_AT, removed=True))
     return dict(row)
@@ -57,16 +57,18 @@ def names(harness: Harness) -> list[str]:
 
 def test_a_removed_receipt_is_shown_as_removed_everywhere(harness: Harness) -> None:
     row = taken_away(harness)
-    (listed,) = told(harness, "receipts", "list", "--removed")
+    (listed,) = run_json(harness, "receipts", "list", "--removed")
     assert (listed["name"], listed["removed_at"]) == (row["name"], REMOVED_AT.isoformat())
-    assert told(harness, "receipts", "show", row["name"])["removed_at"] == REMOVED_AT.isoformat()
+    assert run_json(harness, "receipts", "show", row["name"])["removed_at"] == REMOVED_AT.isoformat()
     (shown,) = [
-        each for each in told(harness, "messages", "show", "R1")["receipts"] if each["name"] == row["name"]
+        each
+        for each in run_json(harness, "messages", "show", "R1")["receipts"]
+        if each["name"] == row["name"]
     ]
     assert shown["removed_at"] == REMOVED_AT.isoformat()
-    gone = told(harness, "messages", "trace", "R1")[-1]
+    gone = run_json(harness, "messages", "trace", "R1")[-1]
     assert (gone["event"], gone["actor"], gone["at"]) == ("receipt-removed", BROKER, REMOVED_AT.isoformat())
-    assert "receipt-removed" not in {each["event"] for each in told(harness, "messages", "trace", "R2")}
+    assert "receipt-removed" not in {each["event"] for each in run_json(harness, "messages", "trace", "R2")}
 
 
 def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harness: Harness) -> None:
@@ -77,7 +79,7 @@ def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harne
     assert row["name"] in names(harness)
     after = harness.rows(receipts)
     assert [each | {"removed_at": None} for each in before] == after
-    last = told(harness, "messages", "trace", "R1")[-1]
+    last = run_json(harness, "messages", "trace", "R1")[-1]
     assert (last["event"], last["detail"]["reason"]) == ("receipt-restored", "their disk was lost")
     assert list(Audit(harness.home).run()) == []
     again = run(harness, "receipts", "restore", row["name"], "--reason", "once more")
@@ -85,7 +87,7 @@ def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harne
 
 
 def test_the_bytes_of_a_receipt_come_out_as_they_were_given(harness: Harness) -> None:
-    row = told(harness, "receipts", "list", "--message", "R2")[0]
+    row = run_json(harness, "receipts", "list", "--message", "R2")[0]
     (body,) = [each["body"] for each in harness.rows(receipts) if each["id"] == row["id"]]
     assert run(harness, "receipts", "show", str(row["id"]), "--raw").stdout_bytes == body
 
@@ -111,12 +113,12 @@ def test_impossible_acts_on_receipts_end_with_their_exit_code(
 @pytest.mark.parametrize("command", [("messages", "list"), ("receipts", "list")])
 def test_since_takes_an_age_or_a_day(harness: Harness, command: tuple[str, ...]) -> None:
     """The harness tells commands a time an hour after its first message."""
-    every = len(told(harness, *command))
+    every = len(run_json(harness, *command))
     assert every > 0
-    assert len(told(harness, *command, "--since", "2h")) == every
-    assert told(harness, *command, "--since", "10m") == []
-    assert len(told(harness, *command, "--since", "2026-11-23")) == every
-    assert told(harness, *command, "--since", "2026-11-24") == []
+    assert len(run_json(harness, *command, "--since", "2h")) == every
+    assert run_json(harness, *command, "--since", "10m") == []
+    assert len(run_json(harness, *command, "--since", "2026-11-23")) == every
+    assert run_json(harness, *command, "--since", "2026-11-24") == []
 
 
 def test_tail_ends_by_itself_where_it_is_not_to_follow(harness: Harness) -> None:
@@ -134,7 +136,7 @@ def test_tail_ends_by_itself_where_it_is_not_to_follow(harness: Harness) -> None
 def test_a_receipt_that_was_damaged_is_named_and_the_others_are_shown(
     harness: Harness, column: str, value: object
 ) -> None:
-    whole = told(harness, "receipts", "list")
+    whole = run_json(harness, "receipts", "list")
     id_, other = whole[0]["id"], whole[1]["id"]
     shown = float(value) if isinstance(value, int) else value
     with harness.database.engine.begin() as connection:

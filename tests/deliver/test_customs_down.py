@@ -61,7 +61,7 @@ class Clock:
 
 
 @dataclass
-class Switched:
+class SwitchedBackend:
     """A back-end behind a switch: what `says` gives instead of handing over, in turn, then `always`. TAKEN
     hands over; with `silent` it does and then gives no word, as where the connection breaks."""
 
@@ -109,8 +109,8 @@ class World:
 
     harness: Harness
     clock: Clock
-    customs: Switched
-    other: Switched
+    customs: SwitchedBackend
+    other: SwitchedBackend
     limits: dict[str, RateLimits] = field(default_factory=dict)
     dispatch: Dispatcher = field(init=False)
 
@@ -160,8 +160,8 @@ class World:
     def effects(self, name: str = "customs") -> Counter[str]:
         """How often each submission key was declared at a customs."""
         path = self.harness.home.path / "backends" / name / "customs.db"
-        with closing(sqlite3.connect(path)) as book:
-            return Counter(key for (key,) in book.execute("SELECT key FROM submissions"))
+        with closing(sqlite3.connect(path)) as database:
+            return Counter(key for (key,) in database.execute("SELECT key FROM submissions"))
 
     def verdicts(self, message: str) -> list[tuple[str, bool]]:
         rows = self.harness.rows(receipts, message=message, kind="gateway")
@@ -173,7 +173,7 @@ class World:
 
     def node(self) -> Node:
         harness, clock = self.harness, self.clock
-        book = SqlAnswers(harness.database, clock)
+        answer_store = SqlAnswers(harness.database, clock)
         policy = harness.rules.policy
         return Node(
             NodeConfig(
@@ -181,7 +181,9 @@ class World:
                 messages=harness.messages,
                 claims=SqlClaims(harness.database),
                 dispatch=self.dispatch,
-                answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
+                answers=CustomsAnswers(
+                    answer_store, harness.register, families(), policy, harness.judges, clock
+                ),
                 reminders=Reminders(
                     SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
                 ),
@@ -235,7 +237,7 @@ def world(tmp_path: Path) -> Iterator[World]:
             closing(ReferenceCustoms(folder / "customs", pem, clock)) as customs,
             closing(ReferenceCustoms(folder / "other", pem, clock)) as other,
         ):
-            yield World(harness, clock, Switched(customs, clock), Switched(other, clock))
+            yield World(harness, clock, SwitchedBackend(customs, clock), SwitchedBackend(other, clock))
 
 
 def routed(world: World, **changes: object) -> None:
@@ -288,9 +290,9 @@ def test_the_receipt_of_what_waits_says_since_when_in_both_languages(world: Worl
     root = read_gateway_receipt(world.harness, own_receipt)
     (fault,) = root.findall("g:Faults/g:Fault", NS)
     assert (fault.get("code"), fault.get("severity")) == ("customs-unreachable", "warning")
-    said = "".join(text.text or "" for text in fault.findall("g:Text", NS))
-    assert "2026-11-23 13:00+08:00" in said
-    assert "北京时间2026年11月23日13:00" in said
+    text = "".join(text.text or "" for text in fault.findall("g:Text", NS))
+    assert "2026-11-23 13:00+08:00" in text
+    assert "北京时间2026年11月23日13:00" in text
 
 
 def test_the_drain_after_an_outage_is_slow_at_first_and_never_above_the_rate(world: World) -> None:

@@ -74,8 +74,8 @@ def receipt_of(row: int, record: RecordKind, name: str, **changes: object) -> Do
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
-def paths(*messages: DossierDeclaration, said: tuple[DossierReceipt, ...] = ()) -> list[str]:
-    return [file.path for file in compiled(ENTRY, messages, said, None).leaves]
+def paths(*messages: DossierDeclaration, receipts: tuple[DossierReceipt, ...] = ()) -> list[str]:
+    return [file.path for file in compiled(ENTRY, messages, receipts, None).leaves]
 
 
 def test_a_dossier_holds_package_document_attachments_envelope_agreement_receipts_and_answers() -> None:
@@ -87,11 +87,11 @@ def test_a_dossier_holds_package_document_attachments_envelope_agreement_receipt
             kind=EnclosureKind.AGREEMENT, name="agreement-notice.xml", sha256="5" * 64, size=1, message=""
         ),
     )
-    said = (
+    receipts = (
         receipt_of(1, RecordKind.RECEIPT, "Gateway_a_1.xml"),
         receipt_of(2, RecordKind.ANSWER, "01X-business.xml"),
     )
-    assert paths(sent(1, enclosures=enclosures), said=said) == [
+    assert paths(sent(1, enclosures=enclosures), receipts=receipts) == [
         "declaration/a.zip",
         "declaration/a.xml",
         "documents/invoice.pdf",
@@ -132,8 +132,8 @@ def test_names_that_a_file_system_confuses_are_made_different() -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=400))
-def test_every_name_is_safe(wanted: str) -> None:
-    name = safe_name(wanted)
+def test_every_name_is_safe(original: str) -> None:
+    name = safe_name(original)
     assert 0 < len(name.encode()) <= 200
     assert name.isprintable()
     assert not set(name) & set('/\\:*?"<>|')
@@ -147,14 +147,14 @@ def test_a_name_that_is_no_entry_number_names_no_dossier(text: str) -> None:
 
 
 def test_a_dossier_has_document_requests_and_missing_documents() -> None:
-    said = (
+    receipts = (
         receipt_of(1, RecordKind.RECEIPT, "Request_a_1.xml", kind="request"),
         receipt_of(2, RecordKind.RECEIPT, "Request_b_1.xml", kind="request", sha256=f"{1:064}"),
         receipt_of(3, RecordKind.ANSWER, "1-business.xml", status=CustomsStatus.STORED),
         receipt_of(4, RecordKind.ANSWER, "2-business.xml", status=CustomsStatus.PAPER_ASKED, note="纸质单证"),
     )
     owed = OwedDocuments(due="with", documents=("1", "2"), missing=("2",), due_at=None, fulfilled_at=None)
-    dossier = compiled(ENTRY, [sent(1)], said, owed)
+    dossier = compiled(ENTRY, [sent(1)], receipts, owed)
     assert [(each.what, each.note, each.part) for each in dossier.requests] == [
         ("request", "", "receipts/Request_a_1.xml"),
         ("paper_asked", "纸质单证", "customs/2-business.xml"),

@@ -34,20 +34,20 @@ _IN_CATEGORY: Final[dict[str, Callable[[str], bool]]] = {
 
 
 def _is_in(character: str, members: list[Any]) -> bool:
-    negated, found = False, False
+    negated, member = False, False
     for kind, value in members:
         match str(kind):
             case "NEGATE":
                 negated = True
             case "LITERAL":
-                found |= ord(character) == value
+                member |= ord(character) == value
             case "RANGE":
-                found |= value[0] <= ord(character) <= value[1]
+                member |= value[0] <= ord(character) <= value[1]
             case "CATEGORY":
                 name = str(value)
                 plain = name.replace("_NOT_", "_")
-                found |= _IN_CATEGORY[plain](character) is (name == plain)
-    return found is not negated
+                member |= _IN_CATEGORY[plain](character) is (name == plain)
+    return member is not negated
 
 
 def _sample(items: Any) -> str:
@@ -116,9 +116,9 @@ def _seconds(expression: "re.Pattern[Any]", method: str, text: Any) -> float:
     if method == "sub":
         expression.sub(text[:0], text)
     else:
-        found = getattr(expression, method)(text)
+        matches = getattr(expression, method)(text)
         if method == "finditer":
-            list(found)
+            list(matches)
     return process_time() - began
 
 
@@ -128,8 +128,8 @@ def _takes_too_long(expression: "re.Pattern[Any]", methods: set[str]) -> str | N
     source = expression.pattern.decode("latin-1") if is_of_bytes else expression.pattern
     for beginning, piece in _worst(source):
         for size, method in product(_GROWING, sorted(methods)):
-            said = beginning + piece * (size // len(piece)) + "\0"
-            text = said.encode() if is_of_bytes else said
+            subject = beginning + piece * (size // len(piece)) + "\0"
+            text = subject.encode() if is_of_bytes else subject
             # Once more where it was long: something else may have run meanwhile.
             if all(_seconds(expression, method, text) > _SECONDS for _ in range(2)):
                 return f"{method} of {beginning!r} and {piece!r} again and again, {size} in all"
@@ -193,9 +193,9 @@ def test_an_expression_takes_no_longer_than_its_input_grows(where: tuple[str, st
 
 _FACETS: Final = sorted(
     {
-        found.attrib["value"]
+        pattern.attrib["value"]
         for path in (_ROOT / "schemas").rglob("*.xsd")
-        for found in etree.parse(path).iter("{http://www.w3.org/2001/XMLSchema}pattern")
+        for pattern in etree.parse(path).iter("{http://www.w3.org/2001/XMLSchema}pattern")
     }
 )
 

@@ -148,13 +148,13 @@ def translating(fact: str, column: str) -> dict[str, str]:
     return {**ORDER, **CURRENCIES, "profile.toml": profile}
 
 
-@pytest.mark.parametrize(("code", "told"), [("502", "USD"), ("USD", "USD"), ("398", "398"), ("9", "9")])
+@pytest.mark.parametrize(("code", "expected"), [("502", "USD"), ("USD", "USD"), ("398", "398"), ("9", "9")])
 def test_a_fact_is_translated_by_the_code_list_column_that_the_profile_names(
-    tmp_path: Path, code: str, told: str
+    tmp_path: Path, code: str, expected: str
 ) -> None:
     loaded = Families.load(folder(tmp_path, translating("reference", "unit.iso")))
     root = xml.parse(f"<order><id>{code}</id></order>".encode())
-    assert loaded.recognise(root).facts(root) == {"reference": told}
+    assert loaded.recognise(root).facts(root) == {"reference": expected}
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_the_fact_of_a_currency_is_the_same_whichever_code_the_sender_uses(habit
 def test_every_numeric_currency_has_its_row() -> None:
     for family in ("cn-dec", "cn-acd"):
         codes = files("schemas").joinpath(family, "1", "codes")
-        known, told = (
+        currencies, numeric_currencies = (
             [line.split(",")[0] for line in codes.joinpath(f"{name}.csv").read_text("utf-8").splitlines()]
             for name in ("currency", "currency_numeric")
         )
-        assert known == told
+        assert currencies == numeric_currencies
 
 
 def test_the_facts_of_a_declaration_are_read() -> None:
@@ -318,8 +318,8 @@ def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
         if isinstance(element, list):
             first = element[0] if element else ""
             text = first.text if isinstance(first, etree._Element) else first
-            said = (text or "").strip()
-            assert facts.get(name, "") == kind.translated(name, said), name
+            value = (text or "").strip()
+            assert facts.get(name, "") == kind.translated(name, value), name
 
 
 @pytest.mark.parametrize("name", ["DocumentPackage", "AgreementNotice"])

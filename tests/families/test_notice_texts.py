@@ -60,7 +60,7 @@ def test_a_notice_to_premises_identifies_the_goods_and_says_whether_they_leave_o
             containers="",
         )
         assert list(sentences) == ["zh", "en"]
-        assert all(known in text for text in sentences.values() for known in ("E-1", "B-1", "7", "8.5"))
+        assert all(value in text for text in sentences.values() for value in ("E-1", "B-1", "7", "8.5"))
         assert (may in sentences["zh"], "集装箱：无" in sentences["zh"]) == (True, True)
 
 
@@ -79,7 +79,7 @@ def test_the_text_of_customs_is_not_treated_as_a_template() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "reason"),
     [
         ('en = "answer $code"', "", "en"),
         ('zh = "已放行 $entry_id"', 'zh = ""', "zh"),
@@ -93,6 +93,6 @@ def test_the_text_of_customs_is_not_treated_as_a_template() -> None:
         ("说明：$note", "说明：$code", "note: nothing fills in code"),
     ],
 )
-def test_texts_that_are_not_whole_are_refused_when_they_are_loaded(old: str, new: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("$", r"\$")):
+def test_texts_that_are_not_whole_are_refused_when_they_are_loaded(old: str, new: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason.replace("$", r"\$")):
         NoticeTexts.read(GOOD.replace(old, new), SOME)

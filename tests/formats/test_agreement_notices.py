@@ -286,8 +286,8 @@ ASKED: Final = Agreement(
 def test_a_request_becomes_an_agreement_for_one_shipment(
     facts: dict[str, str], expected: dict[str, Any]
 ) -> None:
-    told = {name: fact for name, fact in (REQUEST | facts).items() if fact}
-    made = agreement_of_request(told, "20260000000000001", date(2026, 11, 23), 14)
+    facts_given = {name: fact for name, fact in (REQUEST | facts).items() if fact}
+    made = agreement_of_request(facts_given, "20260000000000001", date(2026, 11, 23), 14)
     assert made == replace(ASKED, **expected)
 
 

@@ -94,9 +94,9 @@ def test_memory_does_not_grow_with_the_data() -> None:
         left = 50_000_000
 
         def read(self, size: int = -1) -> bytes:
-            given = min(size, self.left)
-            self.left -= given
-            return bytes(given)
+            length = min(size, self.left)
+            self.left -= length
+            return bytes(length)
 
     class Nowhere(io.RawIOBase):
         def write(self, data: object) -> int:

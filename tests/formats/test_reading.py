@@ -37,7 +37,7 @@ def facts(document: bytes) -> dict[str, str]:
     return DECLARATION.facts(reading(xml.parse(document)).root)
 
 
-def told(document: bytes) -> list[tuple[str, str | None, str | None]]:
+def reported(document: bytes) -> list[tuple[str, str | None, str | None]]:
     return [(each.code, each.rule, each.place.xpath) for each in findings(document, *FILES)]
 
 
@@ -75,7 +75,7 @@ def test_fields_of_white_space_alone_are_absent_to_schema_rules_and_facts(space:
     blank, empty = everything(), everything()
     for one, other in zip(leaves(blank), leaves(empty), strict=True):
         one.text, other.text = space * 2, None
-    assert told(written(blank)) == told(written(empty))
+    assert reported(written(blank)) == reported(written(empty))
     assert facts(written(blank)) == facts(written(empty))
 
 
@@ -85,7 +85,7 @@ def test_fields_of_white_space_alone_are_absent_to_schema_rules_and_facts(space:
 def test_any_one_field_of_white_space_alone_is_an_absent_one(path: str) -> None:
     empty = blanked(path, None)
     for text in ("　", "   ", "\n \xa0"):
-        assert told(blanked(path, text)) == told(empty)
+        assert reported(blanked(path, text)) == reported(empty)
         assert facts(blanked(path, text)) == facts(empty)
 
 

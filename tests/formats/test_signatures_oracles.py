@@ -64,9 +64,9 @@ def accepted(text: str) -> bool:
 
 
 def signxml_accepts(text: str, references: int) -> bool:
-    wanted = SignatureConfiguration(location="./", expect_references=references)
+    configuration = SignatureConfiguration(location="./", expect_references=references)
     try:
-        XMLVerifier().verify(text.encode(), x509_cert=SIGNER.certificate_pem, expect_config=wanted)
+        XMLVerifier().verify(text.encode(), x509_cert=SIGNER.certificate_pem, expect_config=configuration)
     except (SignXMLException, etree.DocumentInvalid):
         return False
     return True

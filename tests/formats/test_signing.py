@@ -128,14 +128,14 @@ def elements(draw: st.DrawFn, depth: int = 3) -> etree._Element:
 
 @given(elements())
 def test_whatever_the_gateway_writes_verifies_with_all_three_and_says_the_same(root: etree._Element) -> None:
-    signer, known = signer_of("p-256"), identity("p-256")
+    signer, own = signer_of("p-256"), identity("p-256")
     signed = signer.sign(root)
-    result = verified(signed, known.registered)
+    result = verified(signed, own.registered)
     assert etree.tostring(result.root, method="c14n") == etree.tostring(
         root, method="c14n", with_comments=False
     )
-    XAdESVerifier().verify(signed, x509_cert=known.certificate_pem, expect_config=EXPECTED)
-    assert xmlsec1_accepts(signed, known)
+    XAdESVerifier().verify(signed, x509_cert=own.certificate_pem, expect_config=EXPECTED)
+    assert xmlsec1_accepts(signed, own)
 
 
 def test_of_each_kind_of_document_the_first_and_then_one_in_a_thousand_is_verified() -> None:

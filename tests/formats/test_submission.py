@@ -101,16 +101,16 @@ def schema() -> etree.XMLSchema:
 
 
 def test_customs_reads_from_the_envelope_what_the_gateway_knew(schema: etree.XMLSchema) -> None:
-    known = values()
+    envelope_values = values()
 
-    root = trusted(etree.tostring(build_envelope(**known), encoding="UTF-8", xml_declaration=True))
+    root = trusted(etree.tostring(build_envelope(**envelope_values), encoding="UTF-8", xml_declaration=True))
     schema.assertValid(root)
     envelope = read_envelope(root)
 
-    assert envelope.message == known["received"].arrival.id
+    assert envelope.message == envelope_values["received"].arrival.id
     assert envelope.reference == "C-1 & <2>"
     assert envelope.operation is Operation.DECLARE
-    assert envelope.linked == known["linked"]
+    assert envelope.linked == envelope_values["linked"]
     assert envelope.sender == {
         "code": "2200980001",
         "scc": "91310000MA1FL00001",
@@ -122,19 +122,19 @@ def test_customs_reads_from_the_envelope_what_the_gateway_knew(schema: etree.XML
     assert (envelope.family, envelope.type, envelope.version) == ("cn-dec", "DecMessage", "1")
     assert (envelope.rules, envelope.policy) == ("23" * 32, "45" * 32)
     assert envelope.package == Part(name="报关单 1.zip", sha256="ab" * 32, size=4321)
-    assert envelope.parts == known["package"].parts
+    assert envelope.parts == envelope_values["package"].parts
     assert envelope.certificate == "67" * 32
-    assert envelope.facts == known["facts"].values
+    assert envelope.facts == envelope_values["facts"].values
     assert envelope.warnings == (("same-content", ""), ("business-rule", "R017"))
-    assert envelope.hint == known["hint"]
-    assert envelope.link == known["received"].link
+    assert envelope.hint == envelope_values["hint"]
+    assert envelope.link == envelope_values["received"].link
 
 
 def test_elements_that_do_not_apply_are_absent(schema: etree.XMLSchema) -> None:
-    known = values() | {"certificate": None, "linked": None, "findings": ()}
-    known["sender"] = replace(known["sender"], classes=())
+    envelope_values = values() | {"certificate": None, "linked": None, "findings": ()}
+    envelope_values["sender"] = replace(envelope_values["sender"], classes=())
 
-    root = build_envelope(**known)
+    root = build_envelope(**envelope_values)
     schema.assertValid(root)
     envelope = read_envelope(root)
 

@@ -73,8 +73,8 @@ def test_a_restored_home_has_every_row_package_key_and_setting(harness: Harness,
     *log, matching = rows(new, events)
     assert log == before["events"]
     assert (matching["message"], matching["event"], matching["actor"]) == (NODE, "restored", "tests")
-    told = json.loads(matching["detail"])
-    assert (told["stood_at"], told["of"]) == (moment.sequence, str(harness.home.path))
+    detail = json.loads(matching["detail"])
+    assert (detail["stood_at"], detail["of"]) == (moment.sequence, str(harness.home.path))
     kept = {
         name: body for name, body in files(harness.home.path).items() if not name.startswith("gateway.db")
     }

@@ -61,7 +61,7 @@ class Broken:
 
     files: tuple[str, ...]
     spoil: Callable[[bytes], bytes | None]
-    said: str
+    reason: str
 
 
 def another(_body: bytes) -> bytes:
@@ -124,7 +124,7 @@ def test_each_file_that_cannot_be_used_is_named_by_its_setting_at_start_and_by_d
                     for text in (str(raised.value), connections(home)[1]):
                         assert f"{section}." in text
                         assert name in text
-                        assert way.said in text
+                        assert way.reason in text
                         assert "\n" not in text
                 finally:
                     path.write_bytes(body)

@@ -134,7 +134,7 @@ def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "reason"),
     [
         ("klass = 1", "klass: unknown key"),
         ('class = "E"', "class: Input should be 'AA', 'A-producing', 'A', 'B', 'C' or 'D'"),
@@ -178,12 +178,12 @@ def test_the_short_forms_leave_the_days_out(folder: Path) -> None:
     ],
 )
 def test_a_mistake_in_a_toml_file_is_reported_with_party_line_and_key(
-    folder: Path, line: str, told: str
+    folder: Path, line: str, reason: str
 ) -> None:
     (mistakes,) = errors(toml, folder, f"# first\n{HEAD}{line}\n")
 
     assert mistakes.startswith("parties.toml, party 1 (line 2)")
-    assert told in mistakes
+    assert reason in mistakes
 
 
 def test_all_mistakes_of_a_toml_file_are_reported_at_once(folder: Path) -> None:
@@ -201,7 +201,7 @@ def test_all_mistakes_of_a_toml_file_are_reported_at_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
         ("", "party: there is none"),
         ("[party]\n", "party: there is none"),
@@ -209,8 +209,8 @@ def test_all_mistakes_of_a_toml_file_are_reported_at_once(folder: Path) -> None:
         ("[[party]\n", "line 1"),
     ],
 )
-def test_a_toml_file_that_lists_no_parties_is_refused(folder: Path, text: str, told: str) -> None:
-    assert any(told in line for line in errors(toml, folder, text))
+def test_a_toml_file_that_lists_no_parties_is_refused(folder: Path, text: str, reason: str) -> None:
+    assert any(reason in line for line in errors(toml, folder, text))
 
 
 def test_of_a_certificate_file_nothing_but_the_certificate_is_taken(folder: Path) -> None:
@@ -232,10 +232,10 @@ def test_certificates_that_no_signature_may_be_made_with_are_not_registered(fold
 def test_keys_that_would_not_be_let_in_are_not_registered(folder: Path) -> None:
     small = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505  that is the test
     line = small.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-    for text, told in ((line, "RSA with 1024 bits"), ("", "no key in it"), ("ssh-rsa AAAA", "no OpenSSH")):
+    for text, reason in ((line, "RSA with 1024 bits"), ("", "no key in it"), ("ssh-rsa AAAA", "no OpenSSH")):
         (folder / "id.pub").write_text(text)
         (mistakes,) = errors(toml, folder, FULL)
-        assert told in mistakes
+        assert reason in mistakes
 
 
 ROW = "1207960303,91120116MADEM0B11T,天津虚构进出口贸易有限公司,trader,A-producing,2026-11-01,trader-b"
@@ -333,7 +333,7 @@ def test_all_mistakes_of_a_table_are_reported_with_line_and_column(folder: Path)
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reason"),
     [
         ("", "parties.csv, line 1: the header is wrong; the columns are code, scc, name"),
         ("name\nx\n", "parties.csv, line 1: the header is wrong"),
@@ -344,8 +344,8 @@ def test_all_mistakes_of_a_table_are_reported_with_line_and_column(folder: Path)
         (b"code\n\x81\xff\n", "parties.csv: neither UTF-8 nor GBK"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_refused(folder: Path, body: str | bytes, told: str) -> None:
+def test_a_table_that_cannot_be_read_is_refused(folder: Path, body: str | bytes, reason: str) -> None:
     with pytest.raises(BadSettings) as refusal:
         table(folder, body)
 
-    assert told in str(refusal.value)
+    assert reason in str(refusal.value)

@@ -241,8 +241,8 @@ def _pack(node: Mortal, killed_at: datetime) -> None:
     with closing(sqlite3.connect(node.home.database)) as store:
         (revision,) = store.execute("SELECT version_num FROM alembic_version").fetchone()
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    told = {"killed_at": killed_at.isoformat(), "ends": ENDS}
-    (FOLDER / f"{revision}.json").write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    description = {"killed_at": killed_at.isoformat(), "ends": ENDS}
+    (FOLDER / f"{revision}.json").write_text(json.dumps(description, indent=2) + "\n", "utf-8")
     with tarfile.open(FOLDER / f"{revision}.tar.gz", "w:gz") as archive:
         archive.add(node.home.path, "home", filter=_kept)
 

@@ -33,7 +33,7 @@ def revoked(harness: Harness, what: Literal["deliver", "hold"]) -> None:
     harness.rules = replace(harness.rules, policy=changed)
 
 
-def told(harness: Harness, act: Any = Act.CONFIRMED) -> Decision:
+def notify(harness: Harness, act: Any = Act.CONFIRMED) -> Decision:
     return harness.judged(ACCOUNT, f"{act}.xml", signed_notice(harness.home, agreement(NUMBER), act))
 
 
@@ -56,9 +56,9 @@ def claimed(harness: Harness, message: str) -> list[Outgoing]:
 def test_as_shipped_a_declaration_that_was_accepted_rightly_is_delivered_though_its_agreement_ends(
     harness: Harness,
 ) -> None:
-    told(harness)
+    notify(harness)
     message = declared(harness)
-    told(harness, Act.TERMINATED)
+    notify(harness, Act.TERMINATED)
     assert Policy().agreement.revoked == "deliver"
     assert harness.message(message)["state"] == State.ACCEPTED
     assert len(claimed(harness, message)) == 1
@@ -102,9 +102,9 @@ def test_if_the_policy_holds_messages_those_that_customs_has_not_taken_stop_with
     harness: Harness,
 ) -> None:
     revoked(harness, "hold")
-    told(harness)
+    notify(harness)
     message = declared(harness)
-    told(harness, Act.TERMINATED)
+    notify(harness, Act.TERMINATED)
     row = harness.message(message)
     assert (row["state"], row["reason"]) == (State.HELD, f"agreement {NUMBER} was terminated")
     assert [each["state"] for each in harness.rows(deliveries, message=message)] == [DeliveryState.HELD]
@@ -114,9 +114,9 @@ def test_if_the_policy_holds_messages_those_that_customs_has_not_taken_stop_with
 
 def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_again(harness: Harness) -> None:
     revoked(harness, "hold")
-    told(harness)
+    notify(harness)
     message = declared(harness)
-    told(harness, Act.TERMINATED)
+    notify(harness, Act.TERMINATED)
     told_before = harness.rows(receipts, message=message)
     harness.database.submit(lambda to: replay(to, message, "operator", "the trader agrees", LATER)).result()
 
@@ -138,7 +138,7 @@ def test_a_declaration_that_waits_for_an_agreement_is_judged_again_when_it_ends_
     revoked(harness, what)
     message = declared(harness)
     assert harness.message(message)["state"] == State.WAITING
-    told(harness, Act.TERMINATED)
+    notify(harness, Act.TERMINATED)
     decision = harness.judgement(harness.claimed(LATER))
     assert (decision.message, decision.event) == (message, Event.REFUSED)
     assert [finding.code for finding in decision.findings] == [Fault.AGREEMENT_UNFIT.code]
@@ -147,7 +147,7 @@ def test_a_declaration_that_waits_for_an_agreement_is_judged_again_when_it_ends_
 
 def test_of_two_declarations_that_wait_for_one_agreement_the_first_gets_it(harness: Harness) -> None:
     first, second = declared(harness, "R1"), declared(harness, "R2")
-    told(harness)
+    notify(harness)
     for message in (first, second):
         (woken,) = asyncio.run(harness.messages.claim(10, LATER, timedelta(minutes=1)))
         assert woken.arrival.id == message

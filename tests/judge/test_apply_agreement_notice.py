@@ -100,7 +100,7 @@ OWN = enterprise("broker-aa").code
 
 @pytest.mark.parametrize("act", [PROPOSED, Act.CONFIRMED, Act.AMENDED, Act.TERMINATED])
 @pytest.mark.parametrize(
-    ("terms", "told"),
+    ("terms", "reason"),
     [
         ({"valid_from": date(2026, 2, 2), "valid_until": date(2026, 2, 1)}, "valid until 2026-02-01"),
         ({"trader": OWN}, "is trader and broker"),
@@ -109,12 +109,12 @@ OWN = enterprise("broker-aa").code
     ids=["ends before it begins", "one party", "nobody here"],
 )
 def test_a_notice_that_makes_no_sense_is_refused_whatever_its_act(
-    harness: Harness, terms: dict[str, Any], told: str, act: NoticeAct
+    harness: Harness, terms: dict[str, Any], reason: str, act: NoticeAct
 ) -> None:
     decision = harness.judged(ACCOUNT, "n.xml", signed_notice(harness.home, agreement(NUMBER, **terms), act))
     (finding,) = decision.findings
     assert (decision.event, finding.code) == (Event.REFUSED, Fault.AGREEMENT_NOTICE.code)
-    assert told in finding.en
+    assert reason in finding.en
     assert harness.rows(agreements, number=NUMBER) == []
 
 

@@ -55,7 +55,7 @@ def test_bad_input_is_refused_with_every_fault_and_its_place(name: str, harness:
     body = (FOLDER / f"{name}.{case.suffix}").read_bytes()
     sent_as = BARE if case.suffix == "xml" else "upload.zip"
     assert errors(refused(harness, sent_as, body)) == [
-        expected(expected_fault) for expected_fault in case.told
+        expected(expected_fault) for expected_fault in case.faults
     ]
 
 
@@ -65,7 +65,7 @@ def test_bad_input_that_is_large_is_refused_too(name: str, harness: Harness) -> 
     body = case.make()
     sent_as = BARE if body.startswith(b"<") else "upload.zip"
     assert errors(refused(harness, sent_as, body)) == [
-        expected(expected_fault) for expected_fault in case.told
+        expected(expected_fault) for expected_fault in case.faults
     ]
 
 
@@ -133,7 +133,7 @@ ELSEWHERE = {
 
 def test_every_fault_of_the_catalogue_is_raised_by_some_test() -> None:
     cases = [*CASES.values(), *LARGE.values()]
-    shown = {expected_fault.fault for case in cases for expected_fault in case.told}
+    shown = {expected_fault.fault for case in cases for expected_fault in case.faults}
     shown |= {case.fault for case in hostile_zips.CASES.values()}
     shown |= {case.fault for case in bad_signatures.CASES.values()}
     for fault, file in ELSEWHERE.items():

@@ -47,9 +47,9 @@ def refused(harness: Harness, declaration: Declaration, name: str = "a.zip") -> 
 
 
 def answered(harness: Harness, decision: Decision, channel: str) -> None:
-    book = SqlAnswers(harness.database, lambda: NOW)
+    answer_store = SqlAnswers(harness.database, lambda: NOW)
     answers = CustomsAnswers(
-        book, harness.register, families(), harness.rules.policy, harness.judges, lambda: NOW
+        answer_store, harness.register, families(), harness.rules.policy, harness.judges, lambda: NOW
     )
     body = ANSWER.format(channel=channel).encode()
     answer = Answer(id=f"{decision.message}-{channel}", name="answer.xml", body=body, key=decision.message)

@@ -56,7 +56,7 @@ def test_every_habit_writes_what_the_parser_reads(make: Callable[[], Declaration
 def test_every_habit_is_valid_with_its_documents(make: Callable[[], Declaration], habit: Habit) -> None:
     documents = (Document(body=pdf(pages=2)), Document(code=AGREEMENT, number="202611020000001"))
     body = packed(replace(make(), documents=documents), habit)
-    warnings = {found.rule for found in validated("declaration.zip", body)}
+    warnings = {finding.rule for finding in validated("declaration.zip", body)}
     # One builder sends EdiId 0, which is in no code list.
     assert warnings == ({"DEC-405"} if habit.head.get("EdiId") == "0" and make is not full else set())
 

@@ -209,10 +209,10 @@ def test_two_pdfs_of_a_name_that_are_judged_at_once_do_not_both_wait(harness: Ha
 def test_a_pdf_that_comes_while_its_declaration_is_judged_is_not_missed(harness: Harness) -> None:
     sent(harness, SECOND)
     received = harness.received(ACCOUNT, "d.xml", render(LISTED, AU3))
-    lacking = harness.judgement(received)
-    assert lacking.event is Event.WAITING
+    decision = harness.judgement(received)
+    assert decision.event is Event.WAITING
     sent(harness, FIRST)
-    refused = asyncio.run(harness.messages.decide(lacking, NOW))
+    refused = asyncio.run(harness.messages.decide(decision, NOW))
     assert refused is Refusal.SUPERSEDED
     assert harness.judgement(received).event is Event.PASSED
 

@@ -31,11 +31,11 @@ def declared(harness: Harness, reference: str = "R-1") -> str:
 def sent(
     harness: Harness,
     number: str,
-    wanted: str,
+    value: str,
     account: str = "broker-aa",
     codes: tuple[str, ...] = (INVOICE,),
 ) -> Decision:
-    return harness.judged(account, "later.zip", document_package(number, wanted, codes))
+    return harness.judged(account, "later.zip", document_package(number, value, codes))
 
 
 @pytest.fixture
@@ -45,13 +45,11 @@ def declaration(harness: Harness) -> str:
     return message
 
 
-@pytest.mark.parametrize(
-    ("number", "wanted"), [("ClientSeqNo", "R-1"), ("SeqNo", SEQ_NO), ("EntryId", ENTRY)]
-)
+@pytest.mark.parametrize(("number", "value"), [("ClientSeqNo", "R-1"), ("SeqNo", SEQ_NO), ("EntryId", ENTRY)])
 def test_documents_are_matched_to_a_declaration_by_any_of_its_numbers(
-    harness: Harness, declaration: str, number: str, wanted: str
+    harness: Harness, declaration: str, number: str, value: str
 ) -> None:
-    decision = sent(harness, number, wanted)
+    decision = sent(harness, number, value)
     assert (decision.event, decision.linked) == (Event.PASSED, declaration)
     (row,) = harness.rows(obligations, message=declaration)
     assert row["missing"] == [CONTRACT]
@@ -70,14 +68,14 @@ def test_documents_go_to_the_back_end_of_their_declaration_and_name_it(
 
 
 @pytest.mark.usefixtures("declaration")
-@pytest.mark.parametrize(("number", "wanted"), [("SeqNo", SEQ_NO), ("EntryId", ENTRY)])
-def test_the_trader_may_send_them_too(harness: Harness, number: str, wanted: str) -> None:
-    assert sent(harness, number, wanted, "trader-a").event is Event.PASSED
+@pytest.mark.parametrize(("number", "value"), [("SeqNo", SEQ_NO), ("EntryId", ENTRY)])
+def test_the_trader_may_send_them_too(harness: Harness, number: str, value: str) -> None:
+    assert sent(harness, number, value, "trader-a").event is Event.PASSED
 
 
 @pytest.mark.usefixtures("declaration")
 @pytest.mark.parametrize(
-    ("number", "wanted", "account"),
+    ("number", "value", "account"),
     [
         ("ClientSeqNo", "R-2", "broker-aa"),
         ("SeqNo", "I20260000000000002", "broker-aa"),
@@ -89,9 +87,9 @@ def test_the_trader_may_send_them_too(harness: Harness, number: str, wanted: str
     ],
 )
 def test_strangers_learn_nothing_of_others_declarations(
-    harness: Harness, number: str, wanted: str, account: str
+    harness: Harness, number: str, value: str, account: str
 ) -> None:
-    decision = sent(harness, number, wanted, account)
+    decision = sent(harness, number, value, account)
     assert decision.event is Event.REFUSED
     assert [finding.code for finding in decision.findings] == [Fault.DECLARATION_UNKNOWN.code]
     assert decision.linked is None
@@ -121,11 +119,11 @@ def test_documents_do_not_follow_a_declaration_that_was_refused_here(harness: Ha
 
 
 def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(harness: Harness) -> None:
-    ((found,), (other,)) = (
+    ((finding,), (other,)) = (
         sent(harness, *number).findings
         for number in (("ClientSeqNo", "R-8"), ("SeqNo", "I20260000000000099"))
     )
-    assert ("(reference R-8)" in found.en, "（客户端编号 R-8）" in found.zh) == (True, True)
+    assert ("(reference R-8)" in finding.en, "（客户端编号 R-8）" in finding.zh) == (True, True)
     assert ("(SeqNo I20260000000000099)" in other.en, "（统一编号 I20260000000000099）" in other.zh) == (
         True,
         True,

@@ -68,9 +68,9 @@ def followed(harness: Harness, code: str, form: Form, number: str = "A-1") -> De
 def missing(harness: Harness, declaration: Decision) -> list[str]:
     assert declaration.event is Event.PASSED, declaration.findings
     (row,) = harness.rows(obligations, message=declaration.message)
-    found = row["missing"]
-    assert isinstance(found, list)
-    return found
+    missing = row["missing"]
+    assert isinstance(missing, list)
+    return missing
 
 
 def test_a_file_is_there_and_a_line_that_only_names_a_document_is_not(harness: Harness) -> None:

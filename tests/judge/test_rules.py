@@ -72,8 +72,8 @@ def test_an_absent_element_is_missed_as_an_empty_one_is(case: Case) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    known = {each.id for each in rules().assertions}
-    assert known == {case.rule for case in REQUIRED + BROKEN} | {TOO_MANY_LINES, ACTIVE_REFUSED}
+    rule_ids = {each.id for each in rules().assertions}
+    assert rule_ids == {case.rule for case in REQUIRED + BROKEN} | {TOO_MANY_LINES, ACTIVE_REFUSED}
 
 
 def test_every_rule_speaks_both_languages() -> None:

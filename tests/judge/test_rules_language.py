@@ -32,7 +32,7 @@ def check(test: str, more: str = "", kind: str = "assert", rule: str = "T-1") ->
     return f'<{kind} id="{rule}" test="{test}" {more}>{SENTENCE}</{kind}>'
 
 
-def found(
+def findings(
     rules: bytes, document: bytes = DOCUMENT, package: Package | None = None, policy: Policy | None = None
 ) -> list[Finding]:
     compiled = RuleSet(rules, LISTS)
@@ -40,11 +40,11 @@ def found(
 
 
 def holds(test: str, package: Package | None = None, policy: Policy | None = None) -> bool:
-    return not found(schema(pattern("/order", check(test))), package=package, policy=policy)
+    return not findings(schema(pattern("/order", check(test))), package=package, policy=policy)
 
 
 def test_an_assertion_that_fails_is_a_finding_at_its_node() -> None:
-    (each,) = found(schema(pattern("/order/n", check(". = 1"))))
+    (each,) = findings(schema(pattern("/order/n", check(". = 1"))))
     assert (each.rule, each.code, each.severity.value) == ("T-1", "business-rule", "error")
     assert (each.place.xpath, each.place.line, each.value) == ("/order/n[2]", 1, "2")
     assert each.zh.endswith("不行")
@@ -52,13 +52,13 @@ def test_an_assertion_that_fails_is_a_finding_at_its_node() -> None:
 
 
 def test_a_report_that_holds_is_a_finding() -> None:
-    (each,) = found(schema(pattern("/order/n", check(". = 1", 'role="warning"', kind="report"))))
+    (each,) = findings(schema(pattern("/order/n", check(". = 1", 'role="warning"', kind="report"))))
     assert (each.place.xpath, each.severity.value) == ("/order/n[1]", "warning")
 
 
 def test_each_node_of_the_subject_is_a_finding_of_its_own() -> None:
     rules = schema(pattern("/order", check("false()", 'subject="n" flag="schema-element"')))
-    assert [(each.place.xpath, each.code) for each in found(rules)] == [
+    assert [(each.place.xpath, each.code) for each in findings(rules)] == [
         ("/order/n[1]", "schema-element"),
         ("/order/n[2]", "schema-element"),
     ]
@@ -166,7 +166,7 @@ def test_a_fault_of_a_file_names_the_file() -> None:
         pattern("$files", check("@size &lt; 5", 'flag="pdf-unfit"')),
         '<let name="files" value="gw:package()"/>',
     )
-    (each,) = found(rules, package=packed(DOCUMENT, file("big.pdf", 5), file("small.pdf", 4)))
+    (each,) = findings(rules, package=packed(DOCUMENT, file("big.pdf", 5), file("small.pdf", 4)))
     assert (each.code, each.place.file, each.place.line, each.place.xpath) == (
         "pdf-unfit",
         "big.pdf",
@@ -177,7 +177,7 @@ def test_a_fault_of_a_file_names_the_file() -> None:
 
 def test_findings_come_in_the_order_of_the_rule_set_however_many_rules_there_are() -> None:
     patterns = "".join(pattern("/order", check("false()", rule=f"T-{number:02}")) for number in range(20))
-    assert [each.rule for each in found(schema(patterns))] == [f"T-{number:02}" for number in range(20)]
+    assert [each.rule for each in findings(schema(patterns))] == [f"T-{number:02}" for number in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_rule_with_an_unknown_fault_is_refused_when_it_is_loaded() -> None:
 
 def test_of_very_many_unlisted_nodes_no_more_are_returned_than_can_be_reported() -> None:
     document = b"<order>" + b"<unit>Q</unit>" * 1000 + b"</order>"
-    assert not found(schema(pattern("/order", check("count(gw:unlisted('unit', unit)) = 200"))), document)
+    assert not findings(schema(pattern("/order", check("count(gw:unlisted('unit', unit)) = 200"))), document)
 
 
 def test_rules_that_fail_at_different_places_are_each_reported() -> None:
@@ -218,7 +218,7 @@ def test_rules_that_fail_at_different_places_are_each_reported() -> None:
         pattern("/order/n", check(". = 1", rule="T-1"))
         + pattern("/order/unit", check(". != 'X'", rule="T-2"))
     )
-    assert [(each.rule, each.place.xpath) for each in found(rules)] == [
+    assert [(each.rule, each.place.xpath) for each in findings(rules)] == [
         ("T-1", "/order/n[2]"),
         ("T-2", "/order/unit[4]"),
     ]

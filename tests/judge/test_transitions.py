@@ -83,12 +83,12 @@ def test_a_separate_attachment_replaces_no_versions() -> None:
     assert WakeVersions not in kinds(own(Event.WAITING, facts=alone))
 
 
-@pytest.mark.parametrize(("given", "event"), [("joined", Event.JOINED), ("replaced", Event.REPLACED)])
+@pytest.mark.parametrize(("field", "event"), [("joined", Event.JOINED), ("replaced", Event.REPLACED)])
 def test_waits_that_end_with_a_decision_are_ended_in_its_commit_if_they_still_last(
-    given: str, event: Event
+    field: str, event: Event
 ) -> None:
     ended = Finished(message="02", name="x.pdf", receipts=())
-    first, second = transitions(decision(Event.PASSED, **{given: (ended,)}), NOW)
+    first, second = transitions(decision(Event.PASSED, **{field: (ended,)}), NOW)
     assert (first.message, second.message, second.event) == ("01", "02", event)
     assert second.seen == Seen(state=State.WAITING, name="x.pdf")
     assert second.columns == {"linked": "01"}

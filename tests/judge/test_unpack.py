@@ -212,8 +212,8 @@ def test_as_many_entries_as_the_policy_allows_are_taken() -> None:
 def test_data_come_in_bounded_chunks() -> None:
     data = bytes(range(256)) * 2000
     stream = io.BytesIO(archive([Item(name=b"a.pdf", data=data)]))
-    found = open_archive(stream, ArchiveLimits(entries=1, ratio=1000, size=LIMIT))
-    chunks = list(found.open(found.entries[0]))
+    opened_archive = open_archive(stream, ArchiveLimits(entries=1, ratio=1000, size=LIMIT))
+    chunks = list(opened_archive.open(opened_archive.entries[0]))
     assert b"".join(chunks) == data
     assert max(map(len, chunks)) <= 64 * 1024
 

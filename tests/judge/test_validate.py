@@ -66,16 +66,16 @@ def test_an_unknown_message_is_refused_with_one_fault(fault: Fault, document: by
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "text"),
     [
         (in_sound(b"<BillNo>&#xD83D;&#xDE00;</BillNo>"), "invalid xmlChar"),  # one character as two
         (in_sound(b"<BillNo>&nbsp;</BillNo>"), "not defined"),
         (SOUND.replace(b"</DecHead>", b"</DecHeader>", 1), "tag mismatch"),
     ],
 )
-def test_the_parsers_message_stands_only_in_the_english_text(document: bytes, said: str) -> None:
+def test_the_parsers_message_stands_only_in_the_english_text(document: bytes, text: str) -> None:
     (finding,) = findings(document)
-    assert said in finding.en
+    assert text in finding.en
     assert re.findall("[A-Za-z]+", finding.zh) == ["XML", "XML"]
 
 

@@ -168,7 +168,7 @@ def test_all_faults_of_a_document_are_reported_with_their_lines() -> None:
 
     faults = findings(document.encode())
 
-    said = document.split("\n")
+    document_lines = document.split("\n")
     assert {each.place.xpath for each in faults} == {
         "/DecMessage/DecLists/DecList[2]/GNo",
         "/DecMessage/DecLists/DecList[3]/Bar",
@@ -176,7 +176,7 @@ def test_all_faults_of_a_document_are_reported_with_their_lines() -> None:
     }
     for each in faults:
         assert each.place.line is not None
-        assert str(each.place.xpath).rsplit("/", 1)[-1] in said[each.place.line - 1]
+        assert str(each.place.xpath).rsplit("/", 1)[-1] in document_lines[each.place.line - 1]
 
 
 def test_rules_on_valid_elements_are_reported_beside_schema_errors() -> None:
@@ -184,8 +184,8 @@ def test_rules_on_valid_elements_are_reported_beside_schema_errors() -> None:
     assert [each.rule for each in findings(document)] == [None, "DEC-401"]
 
 
-def assert_told_from_the_log(found: tuple[Finding, ...], path: str, code: str) -> None:
-    (only,) = found
+def assert_told_from_the_log(faults: tuple[Finding, ...], path: str, code: str) -> None:
+    (only,) = faults
     assert (only.place.xpath, only.code, only.value) == (path, code, None)
     assert only.place.line is not None
 

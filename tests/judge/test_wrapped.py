@@ -49,7 +49,7 @@ def codes(document: bytes) -> list[str]:
     return [each.code for each in refused("a.xml", document) if each.severity is Severity.ERROR]
 
 
-def told(decision: Decision) -> tuple[object, ...]:
+def outcome(decision: Decision) -> tuple[object, ...]:
     facts = decision.facts
     return (
         decision.event,
@@ -66,7 +66,7 @@ def test_a_wrapped_declaration_gets_the_faults_of_the_bare_one_at_the_places_of_
     assert one.event is Event.REFUSED
     assert other.findings == tuple(map(within, one.findings))
     if one.facts is None or "reference" in one.facts.values:
-        assert told(other) == told(one)
+        assert outcome(other) == outcome(one)
     assert_refusal_is_told(refusing, other, "a.xml")
 
 
@@ -81,7 +81,7 @@ def test_a_wrapped_declaration_is_accepted_as_the_bare_one_and_goes_on_as_it_was
         )
         (submission,) = decision.submissions
         assert submission.package_sha256 == hashlib.sha256(sent).hexdigest()
-        assert told(decision) == told(alone)
+        assert outcome(decision) == outcome(alone)
         assert decision.findings == tuple(map(within, alone.findings))
 
 
@@ -163,8 +163,8 @@ def test_a_wrapper_of_no_message_that_parties_send_is_refused_like_the_message()
 def test_a_message_of_another_family_is_not_wrapped() -> None:
     notice = '<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>'
     sent = f"<ImportMessage><SWImpData>{notice}</SWImpData></ImportMessage>".encode()
-    (found,) = refused("a.xml", sent)
-    assert (found.code, found.place.xpath) == (Fault.WRAPPER_CONTENT.code, f"{WITHIN}/AgreementNotice")
+    (finding,) = refused("a.xml", sent)
+    assert (finding.code, finding.place.xpath) == (Fault.WRAPPER_CONTENT.code, f"{WITHIN}/AgreementNotice")
 
 
 def test_names_of_namespaces_may_be_declared_on_the_wrapper() -> None:

@@ -49,12 +49,12 @@ SHIPMENT: Final = Shipment(
 )
 
 
-def told(agreement: Agreement, shipment: Shipment) -> list[str]:
+def reasons(agreement: Agreement, shipment: Shipment) -> list[str]:
     return [reason.en for reason in why_not(agreement, shipment)]
 
 
 def test_an_agreement_covers_what_it_was_made_for() -> None:
-    assert told(AGREEMENT, SHIPMENT) == []
+    assert reasons(AGREEMENT, SHIPMENT) == []
 
 
 @pytest.mark.parametrize(
@@ -75,31 +75,31 @@ def test_an_agreement_covers_what_it_was_made_for() -> None:
 def test_a_shipment_outside_the_agreement_is_refused_with_the_reason(
     changed: dict[str, Any], reason: str
 ) -> None:
-    assert told(AGREEMENT, replace(SHIPMENT, **changed)) == [reason]
+    assert reasons(AGREEMENT, replace(SHIPMENT, **changed)) == [reason]
 
 
 @pytest.mark.parametrize("edge", [-10, 10])
 def test_the_first_and_the_last_day_are_inside(edge: int) -> None:
-    assert told(AGREEMENT, replace(SHIPMENT, day=DAY + timedelta(days=edge))) == []
+    assert reasons(AGREEMENT, replace(SHIPMENT, day=DAY + timedelta(days=edge))) == []
 
 
 def test_what_an_agreement_leaves_open_is_unrestricted() -> None:
     silent = replace(AGREEMENT, goods=(), offices=(), direction="", value=None, valid_until=None)
     far = replace(SHIPMENT, goods=("0101",), office="9601", direction="E", value=Decimal(10**9))
-    assert told(silent, replace(far, day=DAY + timedelta(days=9999))) == []
+    assert reasons(silent, replace(far, day=DAY + timedelta(days=9999))) == []
 
 
 @pytest.mark.parametrize(
     "state", sorted(set(AgreementState) - {AgreementState.IN_FORCE, AgreementState.USED})
 )
 def test_only_what_is_in_force_covers(state: AgreementState) -> None:
-    assert told(replace(AGREEMENT, state=state), SHIPMENT) == [state.value]
+    assert reasons(replace(AGREEMENT, state=state), SHIPMENT) == [state.value]
 
 
 def test_a_used_agreement_covers_only_the_declaration_that_used_it() -> None:
     used = replace(AGREEMENT, state=AgreementState.USED, used_by="M1")
-    assert told(used, SHIPMENT) == []
-    assert told(used, replace(SHIPMENT, message="M2")) == ["used by another declaration"]
+    assert reasons(used, SHIPMENT) == []
+    assert reasons(used, replace(SHIPMENT, message="M2")) == ["used by another declaration"]
 
 
 def test_the_reason_why_an_agreement_does_not_cover_is_given_in_chinese_too() -> None:
@@ -154,6 +154,6 @@ def test_no_path_covers_a_shipment_outside_its_dates(acts: list[Act], days: int)
         if act in LIFE[state]:
             state = LIFE[state][act]
     shipment = replace(SHIPMENT, day=DAY + timedelta(days=days))
-    if not told(replace(AGREEMENT, state=state, used_by="M1"), shipment):
+    if not reasons(replace(AGREEMENT, state=state, used_by="M1"), shipment):
         assert -10 <= days <= 10
         assert state in (AgreementState.IN_FORCE, AgreementState.USED)

@@ -32,7 +32,7 @@ from gateway.notify.pending_receipts import PendingReceipts
 from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, NodeConfig
-from tests.deliver.test_customs_down import Clock, Switched
+from tests.deliver.test_customs_down import Clock, SwitchedBackend
 from tests.support.declarations import INVOICE, Declaration, Document
 from tests.support.harness import Harness
 from tests.support.pdfs import pdf
@@ -74,13 +74,13 @@ def dispatch_of(harness: Harness, clock: Clock, **backends: Backend) -> Dispatch
 
 
 def node_of(harness: Harness, clock: Clock, dispatch: Dispatcher, observer: Observers) -> Node:
-    policy, book = harness.rules.policy, SqlAnswers(harness.database, clock)
+    policy, answer_store = harness.rules.policy, SqlAnswers(harness.database, clock)
     return Node(
         NodeConfig(
             messages=harness.messages,
             claims=SqlClaims(harness.database),
             dispatch=dispatch,
-            answers=CustomsAnswers(book, harness.register, families(), policy, harness.judges, clock),
+            answers=CustomsAnswers(answer_store, harness.register, families(), policy, harness.judges, clock),
             reminders=Reminders(
                 SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
             ),
@@ -197,7 +197,7 @@ def test_an_outcome_that_cannot_be_written_is_tried_again_after_longer_each_time
     clock, pem = Clock(), harness.home.certificate.read_text()
     (message,) = [harness.judged("broker-aa", "a.zip", packed(DECLARED)).message]
 
-    async def test(lines: list[Line], customs: Switched) -> None:
+    async def test(lines: list[Line], customs: SwitchedBackend) -> None:
         customs.open = asyncio.Event()
         dispatch = dispatch_of(harness, clock, customs=customs)
         await dispatch.turn()
@@ -210,7 +210,7 @@ def test_an_outcome_that_cannot_be_written_is_tried_again_after_longer_each_time
         assert [key for _at, key in customs.tried] == [message]
 
     with closing(ReferenceCustoms(tmp_path / "customs", pem, clock)) as customs, capture_logs() as lines:
-        asyncio.run(test(lines, Switched(customs, clock)))
+        asyncio.run(test(lines, SwitchedBackend(customs, clock)))
     assert [row["state"] for row in harness.rows(deliveries)] == [DeliveryState.DELIVERED]
 
 

@@ -32,7 +32,7 @@ def test_a_time_in_chinese_is_that_of_beijing_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "said"),
+    ("thing", "text"),
     [
         ("agreement 2026000001", "正在等待委托协议 2026000001，最迟至北京时间2026年12月2日12:10；到达后自动继续，请勿重发。"),
         ("document 1207980011 x.pdf", "正在等待随附单据 x.pdf，最迟"),
@@ -40,19 +40,19 @@ def test_a_time_in_chinese_is_that_of_beijing_and_says_so() -> None:
         ("mandate 1 2", "正在等待境内收发货人 1 与申报单位 2 之间的代理报关委托书，最迟"),
     ],
 )  # fmt: skip
-def test_awaited_things_have_the_names_of_the_trade(thing: str, said: str) -> None:
+def test_awaited_things_have_the_names_of_the_trade(thing: str, text: str) -> None:
     awaited = Awaited.read(thing)
     assert awaited is not None
     assert str(awaited) == thing
-    assert waits_for(awaited, FOUR_IN_THE_NIGHT).zh.startswith(said)
+    assert waits_for(awaited, FOUR_IN_THE_NIGHT).zh.startswith(text)
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "text"),
     [(1, "1 字节"), (1023, "1023 字节"), (400 * 1024, "400 KB"), (600 << 20, "600 MB"), ((512 << 20) + 1, "512.01 MB")],
 )  # fmt: skip
-def test_a_number_of_bytes_has_a_unit_and_is_never_rounded_down_to_its_limit(count: int, said: str) -> None:
-    assert in_bytes(count) == said
+def test_a_number_of_bytes_has_a_unit_and_is_never_rounded_down_to_its_limit(count: int, text: str) -> None:
+    assert in_bytes(count) == text
 
 
 def test_a_fault_of_size_has_both_sizes() -> None:
@@ -94,7 +94,7 @@ def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "text"),
     [
         ("DEC-131", "进出口均须填写"),
         ("DEC-133", "进出口均须填写"),
@@ -103,9 +103,9 @@ def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
     ],
 )
 def test_a_rule_that_puzzles_who_declares_an_export_says_what_an_export_has_there(
-    rule: str, said: str
+    rule: str, text: str
 ) -> None:
-    assert said in chinese.rules()[rule]
+    assert text in chinese.rules()[rule]
 
 
 TEXTS = {
@@ -141,8 +141,8 @@ def test_terms_that_the_trade_does_not_use_are_found(text: str) -> None:
 
 
 def test_every_fault_says_what_to_do() -> None:
-    told = {code: zh for code, zh in chinese.catalogue().items() if code not in IN_THE_DETAIL}
-    assert [code for code, zh in told.items() if not TO_DO.search(zh)] == []
+    texts = {code: zh for code, zh in chinese.catalogue().items() if code not in IN_THE_DETAIL}
+    assert [code for code, zh in texts.items() if not TO_DO.search(zh)] == []
 
 
 def test_every_rule_says_what_to_do() -> None:

@@ -24,13 +24,13 @@ STATUSES = st.sampled_from(CustomsStatus)
 
 
 def _reachable_from(start: State) -> set[State]:
-    found, waiting = {start}, [start]
+    reached, waiting = {start}, [start]
     while waiting:
         for state in TRANSITIONS[waiting.pop()].values():
-            if state not in found:
-                found.add(state)
+            if state not in reached:
+                reached.add(state)
                 waiting.append(state)
-    return found
+    return reached
 
 
 def test_the_states_of_a_message_are_those_of_the_contract() -> None:
@@ -102,24 +102,24 @@ def test_customs_statuses_rank_as_the_contract_lists_them() -> None:
 
 @given(st.lists(STATUSES), st.randoms())
 def test_the_order_in_which_customs_answers_arrive_makes_no_difference(
-    said: list[CustomsStatus], shuffler: Random
+    statuses: list[CustomsStatus], shuffler: Random
 ) -> None:
-    shuffled = list(said)
+    shuffled = list(statuses)
     shuffler.shuffle(shuffled)
-    assert _after(shuffled) is _after(said)
+    assert _after(shuffled) is _after(statuses)
 
 
 @given(st.lists(STATUSES, min_size=1), st.data())
 def test_an_answer_that_comes_twice_makes_no_difference(
-    said: list[CustomsStatus], data: st.DataObject
+    statuses: list[CustomsStatus], data: st.DataObject
 ) -> None:
-    again = data.draw(st.sampled_from(said))
-    assert _after([*said, again]) is _after(said)
+    again = data.draw(st.sampled_from(statuses))
+    assert _after([*statuses, again]) is _after(statuses)
 
 
 @given(STATUSES, STATUSES)
-def test_a_customs_status_never_goes_back(present: CustomsStatus, said: CustomsStatus) -> None:
-    assert further(present, said).rank >= present.rank
+def test_a_customs_status_never_goes_back(present: CustomsStatus, answered: CustomsStatus) -> None:
+    assert further(present, answered).rank >= present.rank
 
 
 def _after(statuses: list[CustomsStatus]) -> CustomsStatus:

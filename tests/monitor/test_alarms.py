@@ -61,14 +61,22 @@ def condition(key: str = "disk", severity: AlarmSeverity = AlarmSeverity.WARNING
 
 def alarm(number: int = 1, severity: AlarmSeverity = AlarmSeverity.WARNING, **fields: datetime) -> Alarm:
     times = {"opened_at": NOW, "seen_at": NOW, **fields}
-    told = severity if "told_at" in fields else None
+    told_severity = severity if "told_at" in fields else None
     return Alarm(
-        id=number, key=f"key:{number}", severity=severity, zh="z", en="e", told_severity=told, **times
+        id=number,
+        key=f"key:{number}",
+        severity=severity,
+        zh="z",
+        en="e",
+        told_severity=told_severity,
+        **times,
     )
 
 
-def told_now(alarms: list[Alarm], told: list[datetime], hourly: int = 3) -> list[tuple[NoticeKind, int]]:
-    return [(each.news, len(each.alarms)) for each in notices_due(alarms, told, NOW, hourly, DAY)]
+def told_now(
+    alarms: list[Alarm], notified_at: list[datetime], hourly: int = 3
+) -> list[tuple[NoticeKind, int]]:
+    return [(each.news, len(each.alarms)) for each in notices_due(alarms, notified_at, NOW, hourly, DAY)]
 
 
 def test_a_lasting_condition_opens_one_alarm() -> None:
@@ -235,10 +243,10 @@ def test_the_gravest_alarm_is_notified_first() -> None:
     ],
 )
 def test_conditions_name_what_is_wrong(snapshot: SystemSnapshot, key: str, severity: AlarmSeverity) -> None:
-    (found,) = conditions(snapshot, AlarmSettings())
-    assert (found.key, found.severity) == (key, severity)
-    assert found.zh
-    assert found.en
+    (alarm_condition,) = conditions(snapshot, AlarmSettings())
+    assert (alarm_condition.key, alarm_condition.severity) == (key, severity)
+    assert alarm_condition.zh
+    assert alarm_condition.en
 
 
 @pytest.mark.parametrize(
@@ -256,8 +264,8 @@ def test_a_certificate_that_will_end_raises_alarms_in_steps(
     days: float, severity: AlarmSeverity | None
 ) -> None:
     ending = Expiry(kind="party", owner="1207980011", ends=NOW + days * DAY)
-    found = conditions(replace(WELL, expiries=[ending]), AlarmSettings())
-    assert [each.severity for each in found] == ([] if severity is None else [severity])
+    alarm_conditions = conditions(replace(WELL, expiries=[ending]), AlarmSettings())
+    assert [each.severity for each in alarm_conditions] == ([] if severity is None else [severity])
 
 
 def test_values_in_bounds_are_no_alarm() -> None:

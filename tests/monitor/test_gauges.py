@@ -20,9 +20,9 @@ def test_there_are_as_many_series_of_offices_as_are_of_use_however_many_are_name
         _band("broker", '02\n"}', 1),
     )
     lines = generate_latest(metrics.registry).decode().splitlines()
-    told = [line for line in lines if line.startswith("gateway_declarations_window{")]
-    assert len([line for line in told if 'by="office"' in line]) == 200
-    assert any('name="9999"' in line for line in told)
-    assert [line for line in told if 'by="broker"' in line] == [
+    series = [line for line in lines if line.startswith("gateway_declarations_window{")]
+    assert len([line for line in series if 'by="office"' in line]) == 200
+    assert any('name="9999"' in line for line in series)
+    assert [line for line in series if 'by="broker"' in line] == [
         'gateway_declarations_window{by="broker",name="02\\n\\"}",outcome="accepted"} 1.0'
     ]

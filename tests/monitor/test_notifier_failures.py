@@ -20,9 +20,9 @@ from adapters.monitor import alarm_watch as watch
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from gateway.model.backoff import Backoff
-from tests.monitor.test_notifiers import Watched, break_, mend, watched, webhook
+from tests.monitor.test_notifiers import WatchedHome, break_, mend, watched, webhook
 from tests.support.harness import NOW, Harness
-from tests.support.mute import Mute
+from tests.support.mute import MuteServer
 from tests.support.operating import accepted, gateway, refused
 from tests.support.receivers import http_receiver, mail_server
 from tests.support.tls import issued
@@ -33,16 +33,16 @@ def mail(port: int, *to: str, **more: Any) -> dict[str, Any]:
     return {"mail": {"host": "127.0.0.1", "port": port, "sender": "gw@example.org", "to": addresses, **more}}
 
 
-async def told(watch: Watched, _desk: Harness) -> None:
+async def first_notified(watch: WatchedHome, _desk: Harness) -> None:
     await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
 
 def test_no_line_break_in_a_name_adds_a_header_to_a_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness, "customs\r\nBcc: eve@example.org\r\n\r\nforged")
-        await told(watch, harness)
+        await first_notified(watch, harness)
 
     with mail_server(server) as box:
         watched(tmp_path, mail(box.port, ca=str(server.ca)), course)
@@ -55,9 +55,9 @@ def test_no_line_break_in_a_name_adds_a_header_to_a_mail(tmp_path: Path) -> None
 def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
-        await told(watch, harness)
+        await first_notified(watch, harness)
 
     with mail_server(server) as box, capture_logs() as logs:
         box.unknown.add("gone@example.org")
@@ -69,7 +69,7 @@ def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: P
 
 
 def test_an_alarm_that_the_store_does_not_take_is_notified_once_from_memory(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         writable(harness, False)
         await watch.rounds_until(lambda: len(posts.taken) == 1)
@@ -86,14 +86,14 @@ def test_an_alarm_that_the_store_does_not_take_is_notified_once_from_memory(tmp_
 
     with http_receiver() as posts, capture_logs() as logs:
         watched(tmp_path, webhook(posts), course)
-        said = [json.loads(each.body) for each in posts.taken]
-    told_from_memory = [each["news"] for each in said if each["alarms"][0]["key"] == "store"]
+        notifications = [json.loads(each.body) for each in posts.taken]
+    told_from_memory = [each["news"] for each in notifications if each["alarms"][0]["key"] == "store"]
     assert told_from_memory == ["open", "clear"]
     assert [each["news"] for each in logs if each.get("keys") == ["critical store"]] == ["open", "clear"]
 
 
 def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: len(posts.taken) == 1)
         await watch.look_until(lambda: len(posts.taken) == 2)
@@ -114,36 +114,36 @@ def test_a_webhook_that_does_not_come_to_an_end_is_not_waited_for(
     monkeypatch.setattr(alarm_notifiers, "_SECONDS", 0.3)
     whole = first.endswith(b"1")  # what it says after its status is of no interest
 
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         if whole:
-            await told(watch, harness)
+            await first_notified(watch, harness)
         else:
             await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
 
-    with closing(Mute(first)) as server, capture_logs() as logs:
+    with closing(MuteServer(first)) as server, capture_logs() as logs:
         hook = {"url": f"http://127.0.0.1:{server.port}/", "secret_file": "secret"}
         watched(tmp_path, {"webhook": hook}, course)
 
 
 def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()))
         assert await asyncio.to_thread(server.met.wait, 20)
 
-    with closing(Mute()) as server:
+    with closing(MuteServer()) as server:
         began = time.monotonic()
         watched(tmp_path, mail(server.port), course)
         assert time.monotonic() - began < 15
 
 
 def test_a_notifier_that_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
 
-    with closing(Mute(b"500 known-to-them night@example.org\r\n")) as server, capture_logs() as logs:
+    with closing(MuteServer(b"500 known-to-them night@example.org\r\n")) as server, capture_logs() as logs:
         watched(tmp_path, mail(server.port), course)
     text = json.dumps(logs, default=str)
     assert "known-to-them" not in text
@@ -154,16 +154,16 @@ def test_a_notifier_that_fails_is_logged_without_address_or_secret(tmp_path: Pat
 def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
     tmp_path: Path, content: bytes | None
 ) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         if content is None:
             harness.home.certificate.unlink()
         else:
             harness.home.certificate.write_bytes(content)
         break_(harness)
         await watch.look_until(lambda: len(watch.alarms()) == 2)
-        found = {each["key"]: each["en"] for each in watch.alarms()}
-        assert found["certificate:signing:gateway"] == "the certificate (signing gateway) cannot be read"
-        assert "breaker:customs" in found
+        texts = {each["key"]: each["en"] for each in watch.alarms()}
+        assert texts["certificate:signing:gateway"] == "the certificate (signing gateway) cannot be read"
+        assert "breaker:customs" in texts
 
     watched(tmp_path, {}, course)
 
@@ -173,7 +173,7 @@ def test_an_alarm_that_ended_before_anybody_could_be_notified_is_not_notified(
 ) -> None:
     monkeypatch.setattr(watch, "_BACKOFF", Backoff(first=0.05, longest=0.05))
 
-    async def course(looking: Watched, harness: Harness) -> None:
+    async def course(looking: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await looking.look_until(lambda: len(posts.taken) > 1)
         mend(harness)
@@ -196,16 +196,16 @@ def test_an_alarm_that_ended_before_anybody_could_be_notified_is_not_notified(
 def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
-        await told(watch, harness)
+        await first_notified(watch, harness)
         mend(harness)
         await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
         break_(harness, "another")
         await watch.look_until(lambda: len(watch.alarms()) == 2 and watch.alarms()[1]["told_at"] is not None)
         assert [each["told_by"] for each in watch.alarms()] == [["log", "mail"]] * 2
 
-    with mail_server(server) as box, closing(Mute()) as dead:
+    with mail_server(server) as box, closing(MuteServer()) as dead:
         url = f"http://127.0.0.1:{dead.port}/"
         ways = mail(box.port, ca=str(server.ca)) | {"webhook": {"url": url, "secret_file": "secret"}}
         watched(tmp_path, ways | {"quiet_minutes": 0}, course)
@@ -237,7 +237,7 @@ def executed(statement: Update, transaction: Transaction) -> None:
 
 
 def test_answers_that_customs_owes_are_listed_and_are_an_alarm(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         late = await asyncio.to_thread(accepted, harness, "R1")
         early = await asyncio.to_thread(refused, harness, "R2")
         for message, due in ((late, NOW), (early, NOW + timedelta(days=2))):

@@ -32,7 +32,7 @@ from tests.support.tls import issued
 KEY: Final = "known to the tests alone"
 
 
-class Watched:
+class WatchedHome:
     """A home with a watch that looks when it is told to."""
 
     def __init__(self, harness: Harness, settings: AlarmSettings) -> None:
@@ -72,11 +72,11 @@ class Watched:
 
 
 def watched(
-    tmp_path: Path, settings: dict[str, Any], course: Callable[[Watched, Harness], Awaitable[None]]
+    tmp_path: Path, settings: dict[str, Any], course: Callable[[WatchedHome, Harness], Awaitable[None]]
 ) -> None:
     async def run(harness: Harness) -> None:
         # Only what the test does is wrong here, not the disk that it runs on.
-        watch = Watched(harness, AlarmSettings.model_validate({"disk_percent": [0, 0]} | settings))
+        watch = WatchedHome(harness, AlarmSettings.model_validate({"disk_percent": [0, 0]} | settings))
         try:
             await course(watch, harness)
         finally:
@@ -106,7 +106,7 @@ def news(posts: Posts) -> list[str]:
 
 
 def test_an_alarm_is_posted_signed_when_it_opens_and_when_it_clears(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
         (post,) = posts.taken
@@ -123,7 +123,7 @@ def test_an_alarm_is_posted_signed_when_it_opens_and_when_it_clears(tmp_path: Pa
 
 
 def test_a_post_that_fails_is_tried_again_and_noted_only_then(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: len(posts.taken) == 1)
         assert watch.alarms()[0]["told_at"] is None
@@ -136,14 +136,16 @@ def test_a_post_that_fails_is_tried_again_and_noted_only_then(tmp_path: Path) ->
 
 
 def test_alarms_over_the_limit_are_one_notification(tmp_path: Path) -> None:
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         for number in range(9):
             break_(harness, f"customs-{number}")
         await watch.look_until(
             lambda: len(watch.alarms()) == 9 and all(each["told_at"] for each in watch.alarms())
         )
         assert sorted(news(posts)) == ["more", "open", "open"]
-        (more,) = [told for each in posts.taken if (told := json.loads(each.body))["news"] == "more"]
+        (more,) = [
+            notification for each in posts.taken if (notification := json.loads(each.body))["news"] == "more"
+        ]
         assert more["count"] == 7
 
     with http_receiver() as posts:
@@ -154,7 +156,7 @@ def test_alarms_over_the_limit_are_one_notification(tmp_path: Path) -> None:
 def test_an_alarm_is_mailed_over_tls_in_both_languages(tmp_path: Path, implicit: bool) -> None:
     server = issued(tmp_path / "tls", "mail")
 
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
@@ -171,12 +173,12 @@ def test_an_alarm_is_mailed_over_tls_in_both_languages(tmp_path: Path, implicit:
             "to": ["night@example.org"],
         }
         watched(tmp_path, {"mail": mail}, course)
-        (told,) = box.mails
+        (only_mail,) = box.mails
         assert box.encrypted == [True]
         assert ("gateway", KEY) in box.logins
-    assert told["To"] == "night@example.org"
-    assert told["Subject"] == "[gateway] serious: back-end customs does not work; deliveries wait"
-    text = told.get_content()
+    assert only_mail["To"] == "night@example.org"
+    assert only_mail["Subject"] == "[gateway] serious: back-end customs does not work; deliveries wait"
+    text = only_mail.get_content()
     assert "海关接口 customs 中断" in text
     assert "back-end customs does not work" in text
 
@@ -184,7 +186,7 @@ def test_an_alarm_is_mailed_over_tls_in_both_languages(tmp_path: Path, implicit:
 def test_a_mail_server_that_nobody_vouches_for_gets_no_password(tmp_path: Path) -> None:
     server, other = issued(tmp_path / "tls", "mail"), issued(tmp_path / "tls", "else", "other")
 
-    async def course(watch: Watched, harness: Harness) -> None:
+    async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
         await watch.look_until(lambda: bool(watch.alarms()))
         for _look in range(5):
@@ -230,7 +232,7 @@ def test_mail_to_another_machine_is_encrypted() -> None:
 
 
 @dataclass
-class Standing:
+class BrokerStatus:
     """A connection to a broker that says of itself how it stands."""
 
     connected: bool
@@ -241,7 +243,7 @@ class Standing:
 def test_the_broker_out_of_reach_is_an_alarm_and_what_is_not_ready(tmp_path: Path) -> None:
     async def course(harness: Harness) -> None:
         times = iter(NOW + timedelta(seconds=40 * number) for number in range(9))
-        incoming, outgoing = Standing(True), Standing(True)
+        incoming, outgoing = BrokerStatus(True), BrokerStatus(True)
         both, settings = (incoming, outgoing), harness.home.settings()
         reader = SnapshotReader(harness.home, settings, lambda: next(times), both, (), {}, lambda _: "", dict)
         limits = AlarmSettings(disk_percent=(0, 0))

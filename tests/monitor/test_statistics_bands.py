@@ -19,44 +19,44 @@ def figure(office: str = "0200", broker: str = "1207980011", class_: str = "AA",
     return Figure(office=office, broker=broker, trader_class=class_, counts=counts)
 
 
-def named(found: tuple[Band, ...], by: str, name: str) -> Band:
-    (band,) = [each for each in found if (each.by, each.name) == (by, name)]
+def named(groups: tuple[Band, ...], by: str, name: str) -> Band:
+    (band,) = [each for each in groups if (each.by, each.name) == (by, name)]
     return band
 
 
 def test_figures_add_up_by_each_of_the_three() -> None:
-    found = bands(
+    by_group = bands(
         [figure(accepted=3, released=2), figure(office="2200", class_="B", accepted=1, rejected=1)],
         MonitoringPolicy(),
     )
-    assert [(band.by, band.name) for band in found] == [
+    assert [(band.by, band.name) for band in by_group] == [
         ("office", "0200"),
         ("office", "2200"),
         ("broker", "1207980011"),
         ("trader_class", "AA"),
         ("trader_class", "B"),
     ]
-    assert named(found, "broker", "1207980011").counts == {
+    assert named(by_group, "broker", "1207980011").counts == {
         "accepted": 4,
         "rejected": 1,
         "inspected": 0,
         "refused": 0,
         "released": 2,
     }
-    assert dict(named(found, "office", "2200").shares)["rejected"].value == 0.5
+    assert dict(named(by_group, "office", "2200").shares)["rejected"].value == 0.5
 
 
 def test_a_share_outside_its_band_warns_once_there_are_enough_declarations() -> None:
     policy = MonitoringPolicy(minimum=10, rejected=(0.0, 0.2))
     assert warnings(bands([figure(accepted=5, rejected=4)], policy)) == []
-    found = warnings(bands([figure(accepted=7, rejected=3)], policy))
-    assert [each.key for each in found] == [
+    warned = warnings(bands([figure(accepted=7, rejected=3)], policy))
+    assert [each.key for each in warned] == [
         "band:office:0200:rejected",
         "band:broker:1207980011:rejected",
         "band:trader_class:AA:rejected",
     ]
-    assert "30.0%" in found[0].en
-    assert "0200" in found[0].zh
+    assert "30.0%" in warned[0].en
+    assert "0200" in warned[0].zh
 
 
 def test_a_share_below_its_band_warns_too() -> None:
@@ -69,8 +69,8 @@ def test_a_share_below_its_band_warns_too() -> None:
 
 def test_an_office_may_have_a_band_of_its_own() -> None:
     policy = MonitoringPolicy(minimum=1, office={"0200": BandPolicy(rejected=(0.0, 1.0))})
-    found = bands([figure(rejected=9), figure(office="2200", rejected=9)], policy)
-    keys = {each.key for each in warnings(found)}
+    by_group = bands([figure(rejected=9), figure(office="2200", rejected=9)], policy)
+    keys = {each.key for each in warnings(by_group)}
     assert "band:office:0200:rejected" not in keys
     assert "band:office:2200:rejected" in keys
 
@@ -110,8 +110,8 @@ def test_figures_are_counted_from_the_store(tmp_path: Path) -> None:
         harness.judged("broker-aa", "no.xml", b"<nothing/>")
         with harness.database.engine.connect() as reader:
             now = NOW + timedelta(minutes=1)
-            (found,) = office_statistics(reader, NOW, now, harness.rules.families)
+            (figures,) = office_statistics(reader, NOW, now, harness.rules.families)
             assert office_statistics(reader, now, now, harness.rules.families) == []
-    assert (found.office, found.broker) == ("0202", "1207980011")
-    assert found.trader_class
-    assert dict(found.counts) == {"accepted": 2, "rejected": 1, "inspected": 1}
+    assert (figures.office, figures.broker) == ("0202", "1207980011")
+    assert figures.trader_class
+    assert dict(figures.counts) == {"accepted": 2, "rejected": 1, "inspected": 1}

@@ -53,18 +53,18 @@ def test_the_processing_of_a_message_is_one_trace_without_its_content(tmp_path: 
             whole = {"receive", "judge", "deliver", "answer"}
             gateway.until(lambda: whole <= {span.name for span in spans(posts)})
             assert gateway.stop() == 0
-    found = spans(posts)
+    all_spans = spans(posts)
     assert {post.path for post in posts.taken} == {"/v1/traces"}
-    (root,) = [span for span in found if span.name == "receive"]
+    (root,) = [span for span in all_spans if span.name == "receive"]
     message = shown(root)["gateway.message"]
     assert int.from_bytes(root.trace_id, "big") == number_of(message)
-    for span in found:
+    for span in all_spans:
         assert shown(span)["gateway.message"] == message
         assert span.trace_id == root.trace_id
         assert (span.parent_span_id == b"") == (span is root)
         assert span is root or span.parent_span_id == root.span_id
         assert span.start_time_unix_nano <= span.end_time_unix_nano
-    (judged,) = [span for span in found if span.name == "judge"]
+    (judged,) = [span for span in all_spans if span.name == "judge"]
     assert shown(judged)["gateway.state"] == "accepted"
     stages = [event.name for event in judged.events]
     assert stages == [
@@ -115,7 +115,7 @@ SENDERS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize(
-    ("said", "joined"),
+    ("header", "joined"),
     [
         (SENDERS, True),
         (SENDERS.upper(), False),
@@ -126,7 +126,7 @@ SENDERS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         (17, False),
     ],
 )
-def test_the_senders_trace_is_joined_where_it_names_one(said: object, joined: bool) -> None:
+def test_the_senders_trace_is_joined_where_it_names_one(header: object, joined: bool) -> None:
     message = new_id(datetime(2026, 11, 2, tzinfo=UTC), bytes(range(10)))
     arrival = Arrival(
         id=message,
@@ -136,7 +136,7 @@ def test_the_senders_trace_is_joined_where_it_names_one(said: object, joined: bo
         sha256="00" * 32,
         size=1,
         received_at=datetime(2026, 11, 2, tzinfo=UTC),
-        traceparent=said,  # type: ignore[arg-type]  # whatever a header holds
+        traceparent=header,  # type: ignore[arg-type]  # whatever a header holds
     )
     with http_receiver() as posts:
         tracer = Tracer(f"{posts.url}/v1/traces")
@@ -152,9 +152,9 @@ def test_the_senders_trace_is_joined_where_it_names_one(said: object, joined: bo
         assert handed == f"00-{root.trace_id.hex()}-{root.span_id.hex()}-01"
 
 
-@pytest.mark.parametrize(("said", "taken"), [(SENDERS, SENDERS), ("00-x", ""), ("", "")])
-def test_the_senders_trace_is_taken_from_the_header_of_its_message(said: str, taken: str) -> None:
-    named = field(TRACEPARENT.encode(), b"S", len(said).to_bytes(4) + said.encode())
+@pytest.mark.parametrize(("header", "taken"), [(SENDERS, SENDERS), ("00-x", ""), ("", "")])
+def test_the_senders_trace_is_taken_from_the_header_of_its_message(header: str, taken: str) -> None:
+    named = field(TRACEPARENT.encode(), b"S", len(header).to_bytes(4) + header.encode())
     properties = Properties(message_id=b"m", headers=table(named))
     message = delivered(content_header(properties, 4), b"<a/>")
     assert validate(message, ACCOUNT, MOST).traceparent == taken

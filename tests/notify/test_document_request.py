@@ -63,18 +63,18 @@ def texts(root: etree._Element) -> list[str | None]:
     ],
 )
 def test_every_request_is_true_to_its_schema_when_it_is_signed(asked: DocumentRequest) -> None:
-    known = identity("p-256")
-    signer = XadesSigner(known.key_pem, known.certificate_pem, utc_now)
+    own = identity("p-256")
+    signer = XadesSigner(own.key_pem, own.certificate_pem, utc_now)
     signed = signer.sign(xml.trusted(build_request(asked, NAMES)))
     assert faults_of(schema("gateway", "document_request.xsd"), signed) == []
 
 
 def test_a_document_request_names_documents_declaration_and_deadline_in_both_languages() -> None:
     root = xml.trusted(build_request(DUE, NAMES))
-    found = {
+    values = {
         name: root.findtext(f"g:{name}", namespaces=NS) for name in ("Reference", "SeqNo", "EntryId", "Why")
     }
-    assert found == {"Reference": "R-1", "SeqNo": SEQ_NO, "EntryId": ENTRY, "Why": "due"}
+    assert values == {"Reference": "R-1", "SeqNo": SEQ_NO, "EntryId": ENTRY, "Why": "due"}
     assert root.findtext("g:DueAt", namespaces=NS) == "2026-12-03T15:59:59+00:00"
     assert [each.get("code") for each in root.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
     assert texts(root) == [
@@ -105,15 +105,15 @@ def test_the_sender_and_the_trader_get_it_signed_and_once(harness: Harness) -> N
     for number, message in enumerate((brokered, direct)):
         say(harness, message, f"I2026000000000000{number}", f"02022026100000000{number}", "P")
     assert [asyncio.run(reminders.send_some()) for _ in range(2)] == [True, False]
-    given = harness.rows(receipts, kind=ReceiptKind.REQUEST)
-    assert [(row["message"], row["account"]) for row in given] == [
+    rows = harness.rows(receipts, kind=ReceiptKind.REQUEST)
+    assert [(row["message"], row["account"]) for row in rows] == [
         (brokered, "broker-aa"),
         (brokered, "trader-a"),
         (direct, "trader-a"),
     ]
-    assert {row["folder"] for row in given} == {Folder.INBOX}
-    assert [row["name"].split("_")[:2] for row in given] == [["Request", "a.zip"]] * 2 + [["Request", "b"]]
+    assert {row["folder"] for row in rows} == {Folder.INBOX}
+    assert [row["name"].split("_")[:2] for row in rows] == [["Request", "a.zip"]] * 2 + [["Request", "b"]]
     certificate = harness.home.certificate.read_text()
-    for row in given:
+    for row in rows:
         assert faults_of(schema("gateway", "document_request.xsd"), row["body"]) == []
         assert xmlsec1_trusts(row["body"], certificate, NOW)

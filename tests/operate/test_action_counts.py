@@ -9,7 +9,7 @@ from adapters.store.read.operator_acts import acts_since
 from gateway.config.monitoring import AlarmSettings
 from gateway.model.policy import OperationsPolicy
 from gateway.monitor.alarm_conditions import many_acts
-from tests.monitor.test_notifiers import Watched
+from tests.monitor.test_notifiers import WatchedHome
 from tests.support.harness import Harness
 from tests.support.operating import gateway, refused
 
@@ -27,7 +27,7 @@ def test_the_acts_of_one_person_are_counted_by_message_over_a_day_and_open_an_al
             assert acts_since(reader, harness.now + timedelta(minutes=1)) == {}
 
         async def looked(most: int) -> list[str]:
-            watch = Watched(harness, AlarmSettings.model_validate({"disk_percent": [0, 0]}))
+            watch = WatchedHome(harness, AlarmSettings.model_validate({"disk_percent": [0, 0]}))
             watch.now = harness.now
             watch.watch.operations = OperationsPolicy(four_eyes_from=most)
             await watch.watch.look()

@@ -189,9 +189,9 @@ def test_a_request_stops_with_nothing_written_at_a_message_that_changes_all_the_
     message = held(harness)
     before = trail(harness, message)
 
-    def always_older(store: SqlOperatorStore, wanted: str) -> Hold:
+    def always_older(store: SqlOperatorStore, message_id: str) -> Hold:
         with harness.database.engine.connect() as reader:
-            hold = stopped(reader, wanted)
+            hold = stopped(reader, message_id)
         return replace(hold, revision=hold.revision - 1)
 
     monkeypatch.setattr(SqlOperatorStore, "stopped", always_older)
@@ -226,13 +226,13 @@ def test_a_message_that_goes_on_while_the_filters_are_read_is_not_replayed(
     really = list_messages
 
     def slowly(*arguments: Any) -> Any:
-        found = really(*arguments)
+        rows = really(*arguments)
         harness.database.submit(lambda to: replay(to, message, "wang", "tests", utc_now())).result()
         strict = harness.rules.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
         harness.rules = replace(harness.rules, policy=strict)
         judge_again(harness, utc_now())
         assert harness.message(message)["state"] == State.REJECTED
-        return found
+        return rows
 
     monkeypatch.setattr(message_asking, "list_messages", slowly)
     result = gateway(harness, "messages", "replay", "--state", "rejected", "--reason", "x", "--json")

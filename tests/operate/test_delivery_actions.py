@@ -99,8 +99,8 @@ def test_the_delivery_to_one_office_is_held_while_the_other_is_made_and_then_goe
     assert (delivery.id, delivery.unknown) == (second, True)
     settled(harness, delivery, DeliveryState.DELIVERED)
     assert harness.message(message)["state"] == State.DELIVERED
-    told = [(event, who) for event, who, _detail in trail(harness, message)[2:]]
-    assert told == [
+    logged = [(event, who) for event, who, _detail in trail(harness, message)[2:]]
+    assert logged == [
         ("delivery_held", actor()),
         (Event.TAKEN, "gateway"),
         (Event.HELD, "gateway"),
@@ -122,15 +122,15 @@ def test_the_one_that_was_refused_is_sent_again_alone(harness: Harness) -> None:
 def test_the_last_one_is_held_with_its_message_only(harness: Harness) -> None:
     _message, first, second = two(harness)
     assert act(harness, "hold", first)[0] == 0
-    code, said = act(harness, "hold", second)
-    assert (code, "use messages hold" in said) == (1, True)
+    code, output = act(harness, "hold", second)
+    assert (code, "use messages hold" in output) == (1, True)
 
 
 def test_of_two_held_deliveries_one_cannot_go_on_alone(harness: Harness) -> None:
     message, first, _second = two(harness)
     gateway(harness, "messages", "hold", message, "--reason", "tests")
-    code, said = act(harness, "release", first)
-    assert (code, "use messages release" in said) == (1, True)
+    code, output = act(harness, "release", first)
+    assert (code, "use messages release" in output) == (1, True)
 
 
 def test_a_delivery_is_shown_with_its_events_and_listed_by_destination(harness: Harness) -> None:
@@ -139,7 +139,7 @@ def test_a_delivery_is_shown_with_its_events_and_listed_by_destination(harness: 
     shown = gateway(harness, "deliveries", "show", str(second), "--json").json
     assert (shown["message"], shown["state"]) == (message, "held")
     assert [(each["event"], each["note"]) for each in shown["events"]] == [("delivery_held", "tests")]
-    for filters, found in (
+    for filters, expected in (
         (("--state", "held"), [second]),
         (("--account", BROKER, "--destination", "customs"), [first, second]),
         (("--destination", "nowhere"), []),
@@ -149,7 +149,7 @@ def test_a_delivery_is_shown_with_its_events_and_listed_by_destination(harness: 
         (("--since", f"{utc_now() + timedelta(days=2):%Y-%m-%d}"), []),
     ):
         listed = gateway(harness, "deliveries", "list", *filters, "--json").json
-        assert [each["id"] for each in listed] == found
+        assert [each["id"] for each in listed] == expected
     assert gateway(harness, "deliveries", "show", "999").code == 1
     assert act(harness, "hold", 999)[0] == 1
 

@@ -28,23 +28,23 @@ def situation(state: State, *deliveries: DeliveryStatus, **changed: Any) -> Situ
 
 @pytest.mark.parametrize("state", State)
 def test_every_state_has_a_next_step_in_both_languages_with_the_acts_that_it_allows(state: State) -> None:
-    told = situation(state, reason="agreement 1 was terminated", answer_due=NOW)
-    said = next_needed(told, NOW)
-    assert said.en.isascii()
-    assert not said.zh.isascii()
-    for act in possible(told.status):
-        assert f"{act} (" in said.en
-        assert f"{act}（" in said.zh
+    present = situation(state, reason="agreement 1 was terminated", answer_due=NOW)
+    step = next_needed(present, NOW)
+    assert step.en.isascii()
+    assert not step.zh.isascii()
+    for act in possible(present.status):
+        assert f"{act} (" in step.en
+        assert f"{act}（" in step.zh
 
 
 def test_the_next_step_of_a_waiting_message_says_for_what_and_until_when() -> None:
-    said = next_needed(SITUATION, NOW)
-    assert "It waits for agreement 195200016172325 until 2026-11-25 04:00 UTC" in said.en
-    assert "等待委托协议 195200016172325，最迟至北京时间2026年11月25日12:00；" in said.zh
+    step = next_needed(SITUATION, NOW)
+    assert "It waits for agreement 195200016172325 until 2026-11-25 04:00 UTC" in step.en
+    assert "等待委托协议 195200016172325，最迟至北京时间2026年11月25日12:00；" in step.zh
 
 
 @pytest.mark.parametrize(
-    ("thing", "said"),
+    ("thing", "name"),
     [
         ("mandate 1207940101 1207980011", "a mandate between 1207940101 and 1207980011"),
         ("document 1207980011 invoice", "document invoice"),
@@ -52,8 +52,8 @@ def test_the_next_step_of_a_waiting_message_says_for_what_and_until_when() -> No
         ("something else", "something else"),
     ],
 )
-def test_things_that_are_waited_for_are_named(thing: str, said: str) -> None:
-    assert f"It waits for {said} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
+def test_things_that_are_waited_for_are_named(thing: str, name: str) -> None:
+    assert f"It waits for {name} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
 
 
 def test_the_next_step_describes_a_replay_as_what_it_does_by_default() -> None:
@@ -72,8 +72,8 @@ def test_an_answer_that_is_due_and_one_that_is_overdue_differ() -> None:
 def test_the_next_step_names_the_redelivery_when_the_answer_of_customs_is_overdue() -> None:
     later = NOW + timedelta(seconds=1)
     taken = situation(State.DELIVERED, DeliveryStatus(DeliveryState.DELIVERED), answer_due=NOW)
-    for said in (next_needed(taken, later).en, next_needed(taken, later).zh):
-        assert "gateway deliveries replay" in said
+    for text in (next_needed(taken, later).en, next_needed(taken, later).zh):
+        assert "gateway deliveries replay" in text
     assert "replay" not in next_needed(taken, NOW).en
     again = situation(State.DELIVERED, DeliveryStatus(DeliveryState.UNKNOWN), answer_due=NOW)
     assert "it is asked for it now" in next_needed(again, later).en
@@ -86,14 +86,14 @@ def test_the_next_step_after_a_refusal_by_customs_is_the_senders() -> None:
 
 def test_the_next_step_offers_no_rejection_of_what_customs_may_have() -> None:
     held = situation(State.HELD, DeliveryStatus(DeliveryState.HELD, unsure=True), reason="look at it")
-    said = next_needed(held, NOW)
-    assert said.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")
-    assert "reject (" not in said.en
+    step = next_needed(held, NOW)
+    assert step.en.startswith("It is held: look at it. Customs may have it, so it cannot be rejected")
+    assert "reject (" not in step.en
 
 
 def test_a_repeat_names_what_it_repeats_and_how_that_stands() -> None:
     first = Repeated(message="01KA0000000000000000000000", state=State.REJECTED)
-    said = next_needed(situation(State.CLOSED, repeats=first), NOW)
-    assert said.en.startswith("It is a repeat of 01KA0000000000000000000000, which is rejected: look at that")
-    assert "与先收到的报文 01KA0000000000000000000000 相同" in said.zh
-    assert "该报文现为网关已拒收" in said.zh
+    step = next_needed(situation(State.CLOSED, repeats=first), NOW)
+    assert step.en.startswith("It is a repeat of 01KA0000000000000000000000, which is rejected: look at that")
+    assert "与先收到的报文 01KA0000000000000000000000 相同" in step.zh
+    assert "该报文现为网关已拒收" in step.zh

@@ -45,7 +45,9 @@ saying = st.builds(
     keeps_papers=st.none() | st.booleans(),
 )
 # Days on which something is said, in the order of time, as it happens.
-course = st.lists(st.tuples(near, saying), max_size=8).map(lambda said: sorted(said, key=lambda one: one[0]))
+course = st.lists(st.tuples(near, saying), max_size=8).map(
+    lambda records: sorted(records, key=lambda one: one[0])
+)
 
 
 def after(course: Iterable[tuple[date, PartyRecord]], party: Party = PARTY) -> Party:
@@ -69,17 +71,17 @@ def test_on_every_day_at_most_one_class_is_in_force(course: list[tuple[date, Par
 
 @given(course, near, classes)
 def test_a_class_given_without_a_day_is_in_force_on_the_day_of_the_import(
-    course: list[tuple[date, PartyRecord]], today: date, said: TraderClass
+    course: list[tuple[date, PartyRecord]], today: date, new_class: TraderClass
 ) -> None:
-    assert after([*course, (today, replace(NOTHING, trader_class=said))]).class_on(today) is said
+    assert after([*course, (today, replace(NOTHING, trader_class=new_class))]).class_on(today) is new_class
 
 
 @given(course, near, classes)
 def test_a_class_given_without_a_day_leaves_the_past_alone(
-    course: list[tuple[date, PartyRecord]], today: date, said: TraderClass
+    course: list[tuple[date, PartyRecord]], today: date, new_class: TraderClass
 ) -> None:
     before = after(course)
-    now = changed(before, replace(NOTHING, trader_class=said), today)
+    now = changed(before, replace(NOTHING, trader_class=new_class), today)
 
     for ago in range(1, 100):
         day = today - timedelta(days=ago)
@@ -97,13 +99,13 @@ def test_importing_the_same_again_changes_nothing(
 
 @given(course, near, st.lists(districts, unique=True))
 def test_the_imported_contracts_are_those_in_force_from_that_day(
-    course: list[tuple[date, PartyRecord]], today: date, said: list[str]
+    course: list[tuple[date, PartyRecord]], today: date, new_districts: list[str]
 ) -> None:
     before = after(course)
-    now = changed(before, replace(NOTHING, contracts=tuple(said)), today)
+    now = changed(before, replace(NOTHING, contracts=tuple(new_districts)), today)
 
     for district in ("0200", "2200", "5200"):
-        assert now.has_contract(district, today) is (district in said)
+        assert now.has_contract(district, today) is (district in new_districts)
         assert now.has_contract(district, today - DAY) is before.has_contract(district, today - DAY)
 
 
@@ -220,8 +222,8 @@ def test_fields_without_a_history_have_their_last_imported_value() -> None:
 def test_keys_are_added_and_a_revoked_one_does_not_come_back() -> None:
     old, gone, new = (make_ed25519()[1] for _ in range(3))
     account = Account(name="someone", keys=(old,), revoked_keys=(RevokedKey(line=gone, revoked_at=NOW),))
-    said = AccountRecord(name="someone", keys=(f"{old} same key", gone, new), max_files=7)
-    party = changed(replace(PARTY, account=account), replace(NOTHING, account=said), TODAY)
+    record = AccountRecord(name="someone", keys=(f"{old} same key", gone, new), max_files=7)
+    party = changed(replace(PARTY, account=account), replace(NOTHING, account=record), TODAY)
 
     assert party.account is not None
     assert party.account.keys == (old, new)

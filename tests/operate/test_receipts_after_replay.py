@@ -25,7 +25,7 @@ from tests.support.rendering import render
 MINUTE: Final = timedelta(minutes=1)
 
 
-def lacking(harness: Harness, reference: str = "R1") -> str:
+def refused_and_awaiting(harness: Harness, reference: str = "R1") -> str:
     """One that the policy of its day refused, and that today would wait for an agreement."""
     present = harness.rules
     strict = present.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
@@ -37,7 +37,7 @@ def lacking(harness: Harness, reference: str = "R1") -> str:
     return decision.message
 
 
-def said(harness: Harness, message: str) -> list[str]:
+def verdicts(harness: Harness, message: str) -> list[str]:
     """The verdicts of the gateway's receipts that its sender was given, oldest first."""
     rows = harness.rows(receipts, message=message, account=BROKER, kind="gateway")
     return [row["verdict"] for row in rows]
@@ -66,43 +66,43 @@ def named_receipts_are_there(harness: Harness, message: str) -> None:
 def test_a_replay_after_a_refusal_into_waiting_gives_a_pending_receipt_and_then_another_final_one(
     harness: Harness,
 ) -> None:
-    message = lacking(harness)
+    message = refused_and_awaiting(harness)
     (would,) = gateway(harness, "messages", "replay", message, "--dry-run", "--json").json
     assert [(each["verdict"], each["final"]) for each in would["receipts"]] == [("waiting", False)]
     replayed(harness, message, LATER)
     judged(harness, LATER + MINUTE)
-    assert said(harness, message) == ["rejected", "waiting"]
+    assert verdicts(harness, message) == ["rejected", "waiting"]
     # The agreement does not come: the same verdict as before, and told all the same.
     assert harness.expired(LATER + timedelta(days=40)) == 1
     judged(harness, LATER + timedelta(days=40, minutes=1))
     assert harness.message(message)["state"] == State.REJECTED
-    assert said(harness, message) == ["rejected", "waiting", "rejected"]
+    assert verdicts(harness, message) == ["rejected", "waiting", "rejected"]
     named_receipts_are_there(harness, message)
 
 
 def test_a_wait_before_and_one_after_a_refusal_each_give_a_pending_receipt(harness: Harness) -> None:
     body = render(Declaration(reference="R1", lines=lines(2), documents=(shown(NUMBER),)))
     message = harness.judged(BROKER, "R1.xml", body).message
-    assert said(harness, message) == ["waiting"]
+    assert verdicts(harness, message) == ["waiting"]
     rejected = gateway(harness, "messages", "reject", message, "--reason", "not ours")
     assert rejected.code == 0, rejected.err
     replayed(harness, message, LATER)
     (would,) = gateway(harness, "messages", "hold", message, "--dry-run", "--json").json
     assert would["receipts"] == []
     judged(harness, LATER + MINUTE)
-    assert said(harness, message) == ["waiting", "rejected", "waiting"]
+    assert verdicts(harness, message) == ["waiting", "rejected", "waiting"]
     named_receipts_are_there(harness, message)
 
 
 def test_a_dry_run_of_a_second_rejection_says_what_its_sender_gets(harness: Harness) -> None:
-    message = lacking(harness)
+    message = refused_and_awaiting(harness)
     replayed(harness, message, LATER)
     judged(harness, LATER + MINUTE)
     (would,) = gateway(harness, "messages", "reject", message, "--dry-run", "--json").json
     assert ("rejected", True) in [(each["verdict"], each["final"]) for each in would["receipts"]]
     done = gateway(harness, "messages", "reject", message, "--reason", "not ours")
     assert done.code == 0, done.err
-    assert said(harness, message) == ["rejected", "waiting", "rejected"]
+    assert verdicts(harness, message) == ["rejected", "waiting", "rejected"]
     named_receipts_are_there(harness, message)
 
 
@@ -112,7 +112,7 @@ def test_a_replay_that_changes_nothing_gives_nothing_and_its_trail_names_no_rece
     harness.rules = replace(harness.rules, policy=strict)
     replayed(harness, message, LATER)
     judged(harness, LATER + MINUTE)
-    assert said(harness, message) == ["rejected"]
+    assert verdicts(harness, message) == ["rejected"]
     assert "receipt" not in trail(harness, message)[-1][2]
     named_receipts_are_there(harness, message)
 
@@ -124,7 +124,7 @@ def test_a_replay_into_a_repetition_gives_the_receipts_of_what_it_repeats(harnes
     assert second.event is Event.PASSED
     replayed(harness, message, LATER)
     assert judged(harness, LATER + MINUTE).event is Event.REPEATED
-    assert said(harness, message) == ["rejected", "accepted"]
+    assert verdicts(harness, message) == ["rejected", "accepted"]
     shown_ = gateway(harness, "messages", "show", message, "--json").json
     finals = [each["verdict"] for each in shown_["receipts"] if each["final"]]
     assert finals == ["accepted"]
@@ -133,7 +133,7 @@ def test_a_replay_into_a_repetition_gives_the_receipts_of_what_it_repeats(harnes
 def test_a_message_held_after_a_refusal_gives_one_pending_receipt_per_refusal(
     harness: Harness,
 ) -> None:
-    message, store = lacking(harness), SqlPendingReceipts(harness.database)
+    message, store = refused_and_awaiting(harness), SqlPendingReceipts(harness.database)
     at = LATER
 
     def held_and_told() -> None:
@@ -149,11 +149,11 @@ def test_a_message_held_after_a_refusal_gives_one_pending_receipt_per_refusal(
     replayed(harness, message, at)
     judged(harness, at + MINUTE)
     held_and_told()
-    assert said(harness, message) == ["rejected", "waiting", "held"]
+    assert verdicts(harness, message) == ["rejected", "waiting", "held"]
     harness.database.submit(lambda to: release(to, message, "tests", "why", at)).result()
     judged(harness, at + MINUTE)
     held_and_told()
-    assert said(harness, message) == ["rejected", "waiting", "held", "waiting", "held"]
+    assert verdicts(harness, message) == ["rejected", "waiting", "held", "waiting", "held"]
 
 
 @pytest.mark.parametrize("order", list(itertools.product(("refused", "waits"), repeat=3)), ids="-".join)
@@ -161,7 +161,7 @@ def test_after_every_replay_the_last_receipt_shows_the_state_of_the_message(
     harness: Harness, order: tuple[str, ...]
 ) -> None:
     """Replayed three times, into each of the two in every order."""
-    message, at = lacking(harness), LATER
+    message, at = refused_and_awaiting(harness), LATER
     lenient = harness.rules
     policy = lenient.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
     for comes_to in order:
@@ -172,5 +172,5 @@ def test_after_every_replay_the_last_receipt_shows_the_state_of_the_message(
         replayed(harness, message, at + MINUTE, ReplayStage.JUDGEMENT)
         judged(harness, at + 2 * MINUTE)
         last = {"refused": "rejected", "waits": "waiting"}[comes_to]
-        assert said(harness, message)[-1] == last
+        assert verdicts(harness, message)[-1] == last
         named_receipts_are_there(harness, message)

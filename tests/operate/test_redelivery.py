@@ -78,8 +78,8 @@ def test_a_redelivery_is_queried_by_key_and_sent_again_and_its_answer_is_due_aga
     settled(harness, item, DeliveryState.DELIVERED, SOON)
     after = harness.message(message)
     assert (after["state"], after["answer_due"]) == (State.DELIVERED, SOON + ANSWER_WITHIN)
-    told = [(event, who, detail.get("reason")) for event, who, detail in trail(harness, message)[-3:]]
-    assert told == [
+    logged = [(event, who, detail.get("reason")) for event, who, detail in trail(harness, message)[-3:]]
+    assert logged == [
         ("taken", "gateway", None),
         ("delivery_resumed", actor(), "customs lost it"),
         ("taken", "gateway", None),
@@ -89,8 +89,8 @@ def test_a_redelivery_is_queried_by_key_and_sent_again_and_its_answer_is_due_aga
 def test_a_second_replay_during_the_delivery_is_refused(harness: Harness) -> None:
     _message, delivery = delivered(harness)
     assert replay(harness, delivery)[0] == 0
-    code, said = replay(harness, delivery)
-    assert (code, "a delivery that is unknown, of a message that is delivered" in said) == (1, True)
+    code, output = replay(harness, delivery)
+    assert (code, "a delivery that is unknown, of a message that is delivered" in output) == (1, True)
     assert len(claimed(harness)) == 1
     assert replay(harness, delivery)[0] == 1
 
@@ -160,8 +160,8 @@ def test_an_earlier_message_about_a_declaration_is_not_sent_again_after_a_later_
     harness: Harness,
 ) -> None:
     first, second = related(harness)
-    code, said = replay(harness, first)
-    assert (code, f"{second} came after it about the same declaration" in said) == (1, True)
+    code, output = replay(harness, first)
+    assert (code, f"{second} came after it about the same declaration" in output) == (1, True)
     assert replay(harness, second)[0] == 0
     assert replay(harness, first)[0] == 0
     (delivery,) = claimed(harness)
@@ -205,6 +205,6 @@ def test_where_a_replay_takes_two_persons_one_cannot_do_it_alone(harness: Harnes
     _message, delivery = delivered(harness)
     path = harness.home.path / "policy.toml"
     path.write_text(path.read_text("utf-8").replace("four_eyes = []", 'four_eyes = ["replay"]'), "utf-8")
-    code, said = replay(harness, delivery)
-    assert (code, "the policy has a second person for replay" in said) == (1, True)
+    code, output = replay(harness, delivery)
+    assert (code, "the policy has a second person for replay" in output) == (1, True)
     assert row(harness, delivery)["state"] == DeliveryState.DELIVERED

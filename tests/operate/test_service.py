@@ -42,13 +42,13 @@ def sent(harness: Harness, reference: str = "R1", operation: Literal["C", "G"] =
     return harness.judged("broker-aa", f"{reference}.xml", render(declaration))
 
 
-def told(harness: Harness) -> None:
+def confirm_agreement(harness: Harness) -> None:
     """The association has told that the agreement is in force."""
     harness.judged(ACCOUNT, "told.xml", signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED))
 
 
 def accepted(harness: Harness, reference: str = "R1") -> str:
-    told(harness)
+    confirm_agreement(harness)
     decision = sent(harness, reference)
     assert decision.event is Event.PASSED
     return decision.message
@@ -62,7 +62,7 @@ def released(harness: Harness, message: str) -> None:
     harness.database.submit(lambda to: release(to, message, "operator", "it is good", LATER)).result()
 
 
-def said(harness: Harness, message: str) -> Rejection:
+def final_rejection(harness: Harness, message: str) -> Rejection:
     """What the sender is told, not committed."""
     with harness.database.engine.connect() as reader:
         seen = stopped(reader, message)
@@ -74,7 +74,7 @@ def committed(harness: Harness, rejection: Rejection) -> Applied | Refusal:
 
 
 def rejected(harness: Harness, message: str) -> Rejection:
-    trail_of = said(harness, message)
+    trail_of = final_rejection(harness, message)
     assert isinstance(committed(harness, trail_of), Applied)
     return trail_of
 
@@ -172,7 +172,7 @@ def test_a_rejected_declaration_that_is_replayed_is_judged_again_and_may_be_deli
 def test_the_key_goes_back_to_the_temporary_save_that_a_rejected_declaration_followed(
     harness: Harness,
 ) -> None:
-    told(harness)
+    confirm_agreement(harness)
     save = sent(harness, operation="G").message
     declared = sent(harness)
     assert (declared.event, declared.linked) == (Event.PASSED, save)
@@ -184,7 +184,7 @@ def test_the_key_goes_back_to_the_temporary_save_that_a_rejected_declaration_fol
 
 
 def test_a_hold_while_it_is_judged_makes_the_decision_come_too_late(harness: Harness) -> None:
-    told(harness)
+    confirm_agreement(harness)
     received = harness.received("broker-aa", "R1.xml", render(Declaration(reference="R1")))
     decision = harness.judgement(received)
     message = received.arrival.id
@@ -237,7 +237,7 @@ def test_a_message_that_is_being_sent_cannot_be_rejected_until_customs_is_known_
     delivery = sending(harness)
     held(harness, message)
     with pytest.raises(Impossible, match="customs may have it"):
-        said(harness, message)
+        final_rejection(harness, message)
     asyncio.run(outbox(harness).settle(delivery, DeliveryState.PENDING, "not now", LATER, LATER))
     rejected(harness, message)
     assert harness.message(message)["state"] == State.REJECTED
@@ -257,12 +257,12 @@ def test_a_delivery_of_unknown_outcome_keeps_its_message_from_being_rejected(
         held(harness, message)
     assert [row["state"] for row in harness.rows(deliveries)] == [DeliveryState.HELD]
     with pytest.raises(Impossible, match="customs may have it"):
-        said(harness, message)
+        final_rejection(harness, message)
 
 
 def test_a_message_that_moved_since_its_receipt_was_written_is_not_rejected(harness: Harness) -> None:
     message = sent(harness).message
-    trail_of = said(harness, message)
+    trail_of = final_rejection(harness, message)
     held(harness, message)
     assert committed(harness, trail_of) is Refusal.SUPERSEDED
     assert (harness.message(message)["state"], finals(harness, message)) == (State.HELD, [])
@@ -272,8 +272,8 @@ def test_a_message_that_moved_since_its_receipt_was_written_is_not_rejected(harn
 
 def test_a_message_that_goes_on_meanwhile_is_not_rejected(harness: Harness) -> None:
     message = sent(harness).message
-    trail_of = said(harness, message)
-    told(harness)
+    trail_of = final_rejection(harness, message)
+    confirm_agreement(harness)
     with pytest.raises(Impossible, match="a message that is received cannot be rejected; possible: hold"):
         committed(harness, trail_of)
     assert harness.message(message)["state"] == State.RECEIVED

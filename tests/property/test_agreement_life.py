@@ -122,13 +122,13 @@ class AgreementLife(RuleBasedStateMachine):
         answers, seq_no = self._answers, f"I{message}"
         declaration = asyncio.run(answers.target(replace(TOLD, seq_no=seq_no), message, "customs"))
         assert declaration is not None
-        told = customs_says_of(status, f"A{self._next()}".encode(), declaration)
-        told = replace(
-            told,
-            parsed=replace(told.parsed, seq_no=seq_no),
-            effect=replace(told.effect, seq_no=seq_no),
+        answer = customs_says_of(status, f"A{self._next()}".encode(), declaration)
+        answer = replace(
+            answer,
+            parsed=replace(answer.parsed, seq_no=seq_no),
+            effect=replace(answer.effect, seq_no=seq_no),
         )
-        asyncio.run(answers.file([told]))
+        asyncio.run(answers.file([answer]))
         return multiple(message) if not status.final else multiple()
 
     @rule(target=accepted)

@@ -27,7 +27,7 @@ from gateway.monitor.alarms import AlarmSeverity
 from gateway.operate.party_changes import AccountRecord, PartyRecord, changed
 from gateway.receive.allowance import SMALL, Disk, SentToday, largest, room, share
 from tests.support.harness import NOW, Harness
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 
 _EMPTY = Disk(free=100, reserve=5)
 _BOUND = Account(name="a", keys=(), max_package=1000, daily_messages=3, daily_bytes=5000)
@@ -51,10 +51,10 @@ _BOUND = Account(name="a", keys=(), max_package=1000, daily_messages=3, daily_by
 def test_the_room_of_an_account_is_the_narrowest_of_its_bounds(
     sent: SentToday, disk: Disk, most: int, why: Fault
 ) -> None:
-    found = room(_BOUND, sent, disk)
-    assert (found.most, found.why.code) == (most, why.code)
-    assert found.refuses(most + 1)
-    assert found.refuses(most) is (most == 0)
+    remaining = room(_BOUND, sent, disk)
+    assert (remaining.most, remaining.why.code) == (most, why.code)
+    assert remaining.refuses(most + 1)
+    assert remaining.refuses(most) is (most == 0)
 
 
 def test_small_files_are_taken_while_the_disk_is_below_its_reserve() -> None:
@@ -117,13 +117,13 @@ def _arrival(hours: float, account: str) -> Arrival:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
 
 def test_over_sftp_a_file_beyond_an_allowance_is_refused_with_a_reason_when_it_is_opened(
-    served: Served,
+    served: SftpHarness,
 ) -> None:
     served.limit("broker", daily_messages=1)
     with served.broker.session() as client:
@@ -162,7 +162,7 @@ def test_of_what_is_received_at_once_no_more_is_taken_than_the_allowance(
         assert [finding.code for finding in each.findings] == [Fault.ALLOWANCE_USED.code]
 
 
-def test_uploads_that_were_open_at_once_pass_no_allowance_and_leave_nothing(served: Served) -> None:
+def test_uploads_that_were_open_at_once_pass_no_allowance_and_leave_nothing(served: SftpHarness) -> None:
     served.limit("broker", daily_messages=2)
     kept_before = served.stored()
     with served.broker.session() as client:
@@ -183,7 +183,7 @@ def test_uploads_that_were_open_at_once_pass_no_allowance_and_leave_nothing(serv
     assert len(served.stored()) == len(kept_before) + 2
 
 
-def test_uploads_that_are_closed_at_once_by_many_sessions_pass_no_allowance(served: Served) -> None:
+def test_uploads_that_are_closed_at_once_by_many_sessions_pass_no_allowance(served: SftpHarness) -> None:
     sessions, together = 6, threading.Barrier(6)
     served.limit("broker", daily_bytes=2 * 1000 + 999)
 
@@ -208,7 +208,7 @@ def _close(client: paramiko.SFTPClient, file: paramiko.SFTPFile) -> None:
 
 
 def test_over_sftp_a_file_larger_than_any_package_is_refused_at_the_write_that_exceeds_the_limit(
-    served: Served,
+    served: SftpHarness,
 ) -> None:
     most = largest(Policy())
     served.limit("broker", max_package=most * 2)
@@ -241,7 +241,7 @@ def _nearly_used(harness: Harness, settings: Settings, now: datetime) -> dict[st
     return {each.key: each.severity for each in result if each.key.startswith("allowance:")}
 
 
-def test_over_sftp_nothing_is_opened_where_the_disk_is_full(served: Served) -> None:
+def test_over_sftp_nothing_is_opened_where_the_disk_is_full(served: SftpHarness) -> None:
     served.reserve_percent = 100_000
     with served.broker.session() as client, pytest.raises(OSError, match="disk is nearly full"):
         client.open("/OutBox/a.xml", "wb")

@@ -148,7 +148,7 @@ def test_a_unified_number_in_the_place_of_the_entry_number_is_none(families: Fam
 
 
 @pytest.mark.parametrize(
-    ("said", "at"),
+    ("text", "at"),
     [
         ("2026-11-23T00:05:06", datetime(2026, 11, 22, 16, 5, 6, tzinfo=UTC)),
         ("2026-11-23T00:05:06Z", datetime(2026, 11, 23, 0, 5, 6, tzinfo=UTC)),
@@ -158,8 +158,8 @@ def test_a_unified_number_in_the_place_of_the_entry_number_is_none(families: Fam
         ("9999-12-31T23:59:59-12:00", None),
     ],
 )
-def test_a_time_without_zone_is_chinas(families: Families, said: str, at: datetime | None) -> None:
-    assert read(dec_result(CHANNEL="L", NOTICE_DATE=said).encode(), families).at == at
+def test_a_time_without_zone_is_chinas(families: Families, text: str, at: datetime | None) -> None:
+    assert read(dec_result(CHANNEL="L", NOTICE_DATE=text).encode(), families).at == at
 
 
 @pytest.mark.parametrize(
@@ -310,11 +310,11 @@ def test_an_entry_deleted_after_it_was_closed_is_deleted() -> None:
 
 
 def test_numbers_once_known_are_not_lost_to_an_answer_without_them() -> None:
-    known = replace(TARGET, seq_no="I20260000000000001", entry_id="224820261000000001")
+    numbered = replace(TARGET, seq_no="I20260000000000001", entry_id="224820261000000001")
 
-    effect = decide(replace(BUSINESS, seq_no="", entry_id=""), known, b"", Policy(), AT)
+    effect = decide(replace(BUSINESS, seq_no="", entry_id=""), numbered, b"", Policy(), AT)
 
-    assert (effect.seq_no, effect.entry_id) == (known.seq_no, known.entry_id)
+    assert (effect.seq_no, effect.entry_id) == (numbered.seq_no, numbered.entry_id)
 
 
 @pytest.mark.parametrize(

@@ -52,15 +52,15 @@ def clock() -> datetime:
 
 
 def say(harness: Harness, *answers: Answer) -> None:
-    book = SqlAnswers(harness.database, clock)
+    answer_store = SqlAnswers(harness.database, clock)
     customs_answers = CustomsAnswers(
-        book, harness.register, families(), harness.rules.policy, harness.judges, clock
+        answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
     )
     asyncio.run(customs_answers.take_in("customs", answers))
 
 
 @dataclass(frozen=True)
-class Known:
+class DeclarationNames:
     """What a declaration is called: each of these names it alone."""
 
     key: str
@@ -70,10 +70,10 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Two:
+class TwoDeclarations:
     harness: Harness
-    own: Known
-    other: Known
+    own: DeclarationNames
+    other: DeclarationNames
 
     def stand(self) -> list[object]:
         rows = [self.harness.message(each.key) for each in (self.own, self.other)]
@@ -89,7 +89,7 @@ class Two:
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[Two]:
+def two(tmp_path: Path) -> Iterator[TwoDeclarations]:
     with Harness.at(tmp_path / "home") as harness:
         documents = (Document(body=pdf()),)
         collected = []
@@ -102,22 +102,22 @@ def two(tmp_path: Path) -> Iterator[Two]:
             body = RESULT.format(seq_no=seq_no, entry_id=entry_id, reference=reference, channel="L")
             key = decision.message
             say(harness, Answer(id=key, name="r.xml", body=body.encode(), key=key))
-            collected.append(Known(key, seq_no, entry_id, reference))
-        yield Two(harness, *collected)
+            collected.append(DeclarationNames(key, seq_no, entry_id, reference))
+        yield TwoDeclarations(harness, *collected)
 
 
 WAYS: Final = ("key", "seq_no", "entry_id", "reference")
 
 
 def answer(form: str, channel: str, **named: str) -> Answer:
-    said = {"seq_no": "", "entry_id": "", "reference": "", **named}
-    key = said.pop("key", None)
-    return Answer(id=str(named), name="r.xml", body=form.format(channel=channel, **said).encode(), key=key)
+    fields = {"seq_no": "", "entry_id": "", "reference": "", **named}
+    key = fields.pop("key", None)
+    return Answer(id=str(named), name="r.xml", body=form.format(channel=channel, **fields).encode(), key=key)
 
 
 @pytest.mark.parametrize(("one", "another"), list(itertools.combinations(WAYS, 2)))
 def test_an_answer_that_names_one_declaration_so_and_another_so_is_held(
-    two: Two, one: str, another: str
+    two: TwoDeclarations, one: str, another: str
 ) -> None:
     before = two.stand()
     named = {one: getattr(two.own, one), another: getattr(two.other, another)}
@@ -156,7 +156,9 @@ def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_befo
         assert decision in held["reason"]
 
 
-def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_names(two: Two) -> None:
+def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_names(
+    two: TwoDeclarations,
+) -> None:
     before = two.stand()
     say(two.harness, answer(RESULT, "R", key="01M6CY1EB00000000000000004", seq_no=two.own.seq_no))
     assert two.stand() == before
@@ -176,7 +178,7 @@ def test_two_declarations_with_one_reference_are_distinguished_by_the_number(tmp
 
 
 def test_an_answer_for_another_declaration_in_a_folder_under_this_ones_key_is_held(
-    two: Two, tmp_path: Path
+    two: TwoDeclarations, tmp_path: Path
 ) -> None:
     """The connection tells the key by the file's name; what is inside names the other."""
     folder = tmp_path / "exchange"
@@ -230,14 +232,14 @@ async def over_http(request: pytest.FixtureRequest, home: Path, answers: Sequenc
 @pytest.mark.parametrize("connection", [over_amqp, over_http])
 def test_answers_that_disagree_are_held_over_every_connection_and_do_not_stop_later_ones(
     request: pytest.FixtureRequest,
-    two: Two,
+    two: TwoDeclarations,
     tmp_path: Path,
     connection: Callable[..., AbstractAsyncContextManager[Backend]],
 ) -> None:
     of_two = RESULT.format(seq_no=two.other.seq_no, entry_id="", reference="", channel="R")
     several = SEVERAL["two codes"]
     sound = RESULT.format(seq_no=two.own.seq_no, entry_id="", reference="", channel="J")
-    said = [
+    customs_answers = [
         Answer(id=str(number), name=f"r{number}.xml", body=body.encode(), key=two.own.key)
         for number, body in enumerate((of_two, several, sound), 1)
     ]
@@ -249,8 +251,8 @@ def test_answers_that_disagree_are_held_over_every_connection_and_do_not_stop_la
         return answers
 
     async def test() -> None:
-        async with connection(request, tmp_path, said) as backend:
-            answers = await heard(backend, len(said))
+        async with connection(request, tmp_path, customs_answers) as backend:
+            answers = await heard(backend, len(customs_answers))
             await asyncio.to_thread(say, two.harness, *answers)
             await backend.acknowledge([each.id for each in answers])
             await heard(backend, 0)
@@ -287,7 +289,7 @@ SEVERAL: Final = {
 @pytest.mark.parametrize("several", SEVERAL)
 @pytest.mark.parametrize("keyed", [True, False])
 def test_an_answer_with_several_returns_is_held_and_applied_to_none(
-    two: Two, several: str, keyed: bool
+    two: TwoDeclarations, several: str, keyed: bool
 ) -> None:
     before = two.stand()
     parts = [

@@ -29,9 +29,9 @@ def clock() -> datetime:
 
 
 def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
-    book = SqlAnswers(harness.database, clock)
+    answer_store = SqlAnswers(harness.database, clock)
     customs_answers = CustomsAnswers(
-        book, harness.register, families(), harness.rules.policy, harness.judges, clock
+        answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
     )
     asyncio.run(customs_answers.take_in(backend, answers))
 

@@ -14,7 +14,7 @@ OTHER_KEY = "01JD0000000000000000000001"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent:
+class Candidate:
     id: str = KEY
     declaration: str = KEY
     reference: str = "C-1"
@@ -25,21 +25,21 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Known:
+class CandidateList:
     """match.Candidates over a list, the newest first."""
 
-    sent: Sequence[Sent] = field(default_factory=list)
+    sent: Sequence[Candidate] = field(default_factory=list)
 
-    def of_message(self, message: str) -> Sent | None:
+    def of_message(self, message: str) -> Candidate | None:
         return next((each for each in self.sent if each.id == message), None)
 
-    def of_seq_no(self, seq_no: str) -> Sent | None:
+    def of_seq_no(self, seq_no: str) -> Candidate | None:
         return next((each for each in self.sent if each.seq_no == seq_no), None)
 
-    def of_entry(self, entry_id: str) -> Sent | None:
+    def of_entry(self, entry_id: str) -> Candidate | None:
         return next((each for each in self.sent if each.entry_id == entry_id), None)
 
-    def of_reference(self, reference: str, seq_no: str) -> Sent | None:
+    def of_reference(self, reference: str, seq_no: str) -> Candidate | None:
         return next(iter(self._under(reference, seq_no)), None)
 
     def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
@@ -53,7 +53,7 @@ class Known:
             and ((seq_no and each.seq_no == seq_no) or (entry_id and each.entry_id == entry_id))
         ]
 
-    def _under(self, reference: str, seq_no: str) -> list[Sent]:
+    def _under(self, reference: str, seq_no: str) -> list[Candidate]:
         return [each for each in self.sent if each.reference == reference and each.seq_no in (None, seq_no)]
 
 
@@ -74,8 +74,10 @@ def named(*, client_reference: str = "", seq_no: str = "", entry_id: str = "") -
     return replace(ANSWER, client_reference=client_reference, seq_no=seq_no, entry_id=entry_id)
 
 
-FIRST = Sent(seq_no="S1", entry_id="E1")
-SECOND = Sent(id=OTHER_KEY, declaration=OTHER_KEY, reference="C-2", party="B", seq_no="S2", entry_id="E2")
+FIRST = Candidate(seq_no="S1", entry_id="E1")
+SECOND = Candidate(
+    id=OTHER_KEY, declaration=OTHER_KEY, reference="C-2", party="B", seq_no="S2", entry_id="E2"
+)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +93,9 @@ SECOND = Sent(id=OTHER_KEY, declaration=OTHER_KEY, reference="C-2", party="B", s
     ],
 )
 def test_an_answer_is_matched_by_its_key_then_by_its_numbers(
-    key: str | None, names: dict[str, str], expected: Sent | None
+    key: str | None, names: dict[str, str], expected: Candidate | None
 ) -> None:
-    assert match(named(**names), key, Known([SECOND, FIRST])) == expected
+    assert match(named(**names), key, CandidateList([SECOND, FIRST])) == expected
 
 
 @pytest.mark.parametrize(
@@ -110,28 +112,30 @@ def test_an_answer_that_names_two_declarations_is_matched_with_neither(
     key: str | None, names: dict[str, str], why: str
 ) -> None:
     with pytest.raises(Unclear, match=why):
-        match(named(**names), key, Known([SECOND, FIRST]))
+        match(named(**names), key, CandidateList([SECOND, FIRST]))
 
 
 def test_a_reference_that_two_parties_use_names_nobody() -> None:
-    both = Known([Sent(party="A"), Sent(id=OTHER_KEY, declaration=OTHER_KEY, party="B")])
+    both = CandidateList([Candidate(party="A"), Candidate(id=OTHER_KEY, declaration=OTHER_KEY, party="B")])
     with pytest.raises(Unclear, match="more than one party"):
         match(replace(ANSWER, client_reference="C-1"), None, both)
 
 
 def test_two_parties_declarations_of_one_reference_are_distinguished_by_the_number_of_one() -> None:
-    open_ = Sent(id=OTHER_KEY, declaration=OTHER_KEY, party="B")
-    both = Known([open_, FIRST])
+    open_ = Candidate(id=OTHER_KEY, declaration=OTHER_KEY, party="B")
+    both = CandidateList([open_, FIRST])
     assert match(replace(ANSWER, client_reference="C-1", seq_no="S1"), None, both) == FIRST
 
 
 def test_the_first_answer_to_a_declaration_is_matched_by_reference_if_a_saved_one_has_the_number() -> None:
-    saved = Sent(id=OTHER_KEY, declaration=KEY, reference="C-1", operation=Operation.SAVE, seq_no="S1")
-    declared = Sent(reference="C-2", seq_no=None)
+    saved = Candidate(id=OTHER_KEY, declaration=KEY, reference="C-1", operation=Operation.SAVE, seq_no="S1")
+    declared = Candidate(reference="C-2", seq_no=None)
     technical = replace(ANSWER, kind=AnswerKind.TECHNICAL, client_reference="C-2", seq_no="S1")
-    assert match(technical, None, Known([declared, saved])) == declared
+    assert match(technical, None, CandidateList([declared, saved])) == declared
 
 
 def test_messages_about_a_declaration_have_references_of_their_own() -> None:
-    informs = Sent(operation=Operation.INFORM, seq_no="S1")
-    assert match(replace(ANSWER, client_reference="C-9", seq_no="S1"), KEY, Known([informs])) == informs
+    informs = Candidate(operation=Operation.INFORM, seq_no="S1")
+    assert (
+        match(replace(ANSWER, client_reference="C-9", seq_no="S1"), KEY, CandidateList([informs])) == informs
+    )

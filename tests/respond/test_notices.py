@@ -72,9 +72,9 @@ def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
     def clock() -> Any:
         return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
-    book = SqlAnswers(harness.database, clock)
+    answer_store = SqlAnswers(harness.database, clock)
     customs_answers = CustomsAnswers(
-        book, harness.register, families(), harness.rules.policy, harness.judges, clock
+        answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
     )
     asyncio.run(customs_answers.take_in(backend, answers))
 
@@ -98,7 +98,7 @@ def read(harness: Harness, row: Row, form: str) -> etree._Element:
     return trusted(row["body"])
 
 
-def said(root: etree._Element, *tags: str) -> tuple[str | None, ...]:
+def elements(root: etree._Element, *tags: str) -> tuple[str | None, ...]:
     return tuple(root.findtext(f"g:{tag}", namespaces=NS) for tag in tags)
 
 
@@ -117,9 +117,9 @@ def test_a_trader_gets_the_answer_of_customs_and_the_gateways_notice_of_every_st
 def test_the_traders_notice_repeats_customs_answer_in_both_languages(harness: Harness) -> None:
     say(harness, answer(sent_ := sent(harness), "T", "税款 100 元"))
     root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
-    assert said(root, "MessageId", "Reference", "SeqNo", "EntryId") == (sent_, "R1", SEQ_NO, ENTRY)
-    assert said(root, "Office", "Class", "Code", "Note") == ("0202", "duty_due", "T", "税款 100 元")
-    assert said(root, "At") == ("2026-11-23T01:00:00+00:00",)
+    assert elements(root, "MessageId", "Reference", "SeqNo", "EntryId") == (sent_, "R1", SEQ_NO, ENTRY)
+    assert elements(root, "Office", "Class", "Code", "Note") == ("0202", "duty_due", "T", "税款 100 元")
+    assert elements(root, "At") == ("2026-11-23T01:00:00+00:00",)
     to = root.find("g:To", NS)
     assert to is not None
     trader = enterprise("trader-a")
@@ -199,7 +199,7 @@ def test_a_trader_is_notified_of_a_refusal_at_import(harness: Harness) -> None:
 def test_an_unknown_code_is_passed_on_as_it_was_received(harness: Harness) -> None:
     say(harness, answer(sent(harness), "Zz9"))
     root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
-    assert said(root, "Class", "Code") == ("other", "Zz9")
+    assert elements(root, "Class", "Code") == ("other", "Zz9")
 
 
 def test_an_answer_that_comes_twice_gives_one_receipt(harness: Harness) -> None:
@@ -215,51 +215,51 @@ def test_premises_are_notified_of_a_release_once_with_what_they_need_and_no_more
     (row,) = inbox(harness, "premises")
     assert row["name"].startswith(f"Notice_{ENTRY}_")
     root = read(harness, row, "declaration_notice.xsd")
-    assert said(root, "EntryId", "Office", "Class", "At") == (
+    assert elements(root, "EntryId", "Office", "Class", "At") == (
         ENTRY,
         "0202",
         "released",
         "2026-11-23T01:00:00+00:00",
     )
-    assert said(root, "Reference", "SeqNo", "Note") == (None, None, None)
+    assert elements(root, "Reference", "SeqNo", "Note") == (None, None, None)
     goods = root.find("g:Goods", NS)
     assert goods is not None
     facts = harness.message(sent_)["facts"]
-    assert said(goods, "BillNo", "Packages", "GrossWeight", "Container") == (
+    assert elements(goods, "BillNo", "Packages", "GrossWeight", "Container") == (
         facts["bill_no"],
         facts["packages"],
         facts["gross_weight"],
         "CSQU3054383",
     )
-    told = row["body"].decode().partition("<ds:Signature")[0]
+    text = row["body"].decode().partition("<ds:Signature")[0]
     for kept in (facts["total"], "轴承", enterprise("trader-a").name, "8482102000"):
-        assert kept not in told
+        assert kept not in text
 
 
 @pytest.mark.parametrize(
-    ("channels", "told"), [("RP", 1), ("P", 1), ("PD", 1), ("PE", 1), ("DP", 0), ("EP", 0), ("LJR", 0)]
+    ("channels", "number"), [("RP", 1), ("P", 1), ("PD", 1), ("PE", 1), ("DP", 0), ("EP", 0), ("LJR", 0)]
 )
 @pytest.mark.parametrize("together", [True, False])
 def test_premises_are_notified_of_a_late_release_unless_the_goods_must_stay(
-    harness: Harness, channels: str, told: int, together: bool
+    harness: Harness, channels: str, number: int, together: bool
 ) -> None:
     sent_ = sent(harness)
     answers = [answer(sent_, channel) for channel in channels]
     for some in [answers] if together else [[each] for each in answers]:
         say(harness, *some)
-    assert len(inbox(harness, "premises")) == told
+    assert len(inbox(harness, "premises")) == number
 
 
 @pytest.mark.parametrize(
-    ("places", "told"),
+    ("places", "number"),
     [(("塘沽一号库",), 1), (("CF01",), 1), (("别处",), 0)],
 )
 def test_premises_are_notified_of_a_release_at_their_place(
-    harness: Harness, places: tuple[str, ...], told: int
+    harness: Harness, places: tuple[str, ...], number: int
 ) -> None:
     harness.change("premises", places=places)
     say(harness, answer(sent(harness, head={"GoodsPlace": "塘沽一号库"}, free={"CusFie": "CF01"}), "P"))
-    assert len(inbox(harness, "premises")) == told
+    assert len(inbox(harness, "premises")) == number
 
 
 def test_the_places_of_premises_are_those_that_the_register_has_when_customs_answers(
@@ -280,7 +280,7 @@ def test_the_association_is_notified_of_each_use_of_a_mandate(harness: Harness) 
     number = harness.message(first)["agreement"]
     rows = inbox(harness, ASSOCIATION)
     roots = [read(harness, row, "agreement_use.xsd") for row in rows]
-    assert [said(root, "MessageId", "Number", "Kind", "Act", "Reference") for root in roots] == [
+    assert [elements(root, "MessageId", "Number", "Kind", "Act", "Reference") for root in roots] == [
         (first, number, "long-term", "used", "R1"),
         (second, number, "long-term", "used", "R2"),
     ]
@@ -304,7 +304,7 @@ def test_the_association_and_the_broker_are_notified_once_of_a_released_agreemen
     rows = notices(harness, ASSOCIATION)[before:]
     assert [row["verdict"] for row in rows] == ["used", "freed"]
     root = read(harness, rows[1], "agreement_use.xsd")
-    assert said(root, "Number", "Kind", "Reference", "EntryId") == (NUMBER, "per-shipment", "R1", ENTRY)
+    assert elements(root, "Number", "Kind", "Reference", "EntryId") == (NUMBER, "per-shipment", "R1", ENTRY)
     assert classes(harness, "broker-aa") == ["freed"]
 
 

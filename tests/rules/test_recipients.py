@@ -48,7 +48,7 @@ USED: Final = AgreementUse(number="N1", kind=AgreementKind.PER_SHIPMENT)
 
 
 @dataclass(frozen=True)
-class Registered:
+class PartyRegister:
     """gateway.model.register.Parties over some parties."""
 
     parties: Sequence[Party]
@@ -83,7 +83,7 @@ def recipients(
     kind: AnswerKind = AnswerKind.BUSINESS,
     declaration: AnsweredDeclaration = DECLARATION,
 ) -> Recipients:
-    return recipients_of_answer(answer(status, kind), declaration, status, Registered(parties), NOW)
+    return recipients_of_answer(answer(status, kind), declaration, status, PartyRegister(parties), NOW)
 
 
 def accounts(to: Sequence[Addressee]) -> list[tuple[str, str]]:
@@ -187,7 +187,7 @@ def test_association_and_sender_are_notified_that_a_refused_declaration_releases
 
 
 def test_a_sender_that_takes_no_notices_of_the_gateway_is_not_notified_of_its_agreement() -> None:
-    parties = Registered([ASSOCIATION])
+    parties = PartyRegister([ASSOCIATION])
     plain = party("broker", Role.BROKER, ReceiptForm.SINGLE_WINDOW)
     assert recipients_of_freed(parties, plain) == recipients_of_use(parties)
     assert accounts(recipients_of_use(parties)) == [("association", "association")]

@@ -38,7 +38,7 @@ def side(trader_class: TraderClass | None, *, contract: bool = True) -> Paperles
 
 
 def codes(traffic: Traffic, day: date, *sides: PaperlessSide) -> list[str]:
-    return [found.code for found in why_not_paperless(traffic, sides, shipped(), day)]
+    return [refusal.code for refusal in why_not_paperless(traffic, sides, shipped(), day)]
 
 
 @pytest.mark.parametrize("trader", [AA, A_PRODUCING, A, B])
@@ -49,11 +49,11 @@ def test_classes_down_to_b_may_go_paperless_today(trader: TraderClass, broker: T
 
 @pytest.mark.parametrize("trader_class", [C, D, None])
 def test_c_and_d_and_unclassed_enterprises_may_not_go_paperless(trader_class: TraderClass | None) -> None:
-    (found,) = why_not_paperless(SEA_IMPORT, (side(trader_class),), shipped(), TODAY)
-    assert found.code == "paperless-class"
-    assert "GAC 2013 No.19, clause 1(1), since 2013-05-01" in found.en
-    assert "境内收发货人 1：" in found.zh
-    assert "海关总署公告2013年第19号第一条第（一）项，自2013年5月1日起施行" in found.zh
+    (refusal,) = why_not_paperless(SEA_IMPORT, (side(trader_class),), shipped(), TODAY)
+    assert refusal.code == "paperless-class"
+    assert "GAC 2013 No.19, clause 1(1), since 2013-05-01" in refusal.en
+    assert "境内收发货人 1：" in refusal.zh
+    assert "海关总署公告2013年第19号第一条第（一）项，自2013年5月1日起施行" in refusal.zh
 
 
 def test_every_row_names_its_source_in_chinese() -> None:
@@ -63,9 +63,9 @@ def test_every_row_names_its_source_in_chinese() -> None:
 
 
 def test_an_enterprise_without_a_class_is_refused_with_that_reason() -> None:
-    (found,) = why_not_paperless(SEA_IMPORT, (side(None),), shipped(), TODAY)
-    assert "trader 1: no class registered" in found.en
-    assert "网关未登记其企业管理类别，请联系网关值班人员" in found.zh
+    (refusal,) = why_not_paperless(SEA_IMPORT, (side(None),), shipped(), TODAY)
+    assert "trader 1: no class registered" in refusal.en
+    assert "网关未登记其企业管理类别，请联系网关值班人员" in refusal.zh
 
 
 def test_class_b_was_admitted_with_the_second_phase() -> None:

@@ -30,7 +30,7 @@ from tests.support.rendering import render
 STRICT = ('version = "2026-11"', "lines = 50 "), ('version = "strict"', "lines = 1 ")
 
 
-class Running:
+class RunningNode:
     """A node as far as it judges, at a desk; `policies` are those that were given to whoever judges beside
     the workers."""
 
@@ -56,12 +56,12 @@ def renewals() -> list[Renewal]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, renewals: list[Renewal]) -> Iterator[Running]:
+def running(tmp_path: Path, renewals: list[Renewal]) -> Iterator[RunningNode]:
     with Harness.at(tmp_path / "home") as harness:
         judging = Judging.from_home(harness.home, harness.home.policy(), harness.home.routes())
         judges = WorkerJudges(harness.home, judging, workers=2, seconds=60, memory=768)
         try:
-            yield Running(harness, judges, renewals)
+            yield RunningNode(harness, judges, renewals)
         finally:
             judges.close()
 
@@ -75,7 +75,7 @@ def edited(home: Home, name: str, *changes: tuple[str, str]) -> None:
     path.write_text(text, "utf-8")
 
 
-def two_lines(running: Running) -> Received:
+def two_lines(running: RunningNode) -> Received:
     """A declaration that one policy accepts and the other refuses; never committed, so that it may be judged
     any number of times."""
     return running.harness.received(
@@ -83,7 +83,7 @@ def two_lines(running: Running) -> Received:
     )
 
 
-def test_each_message_is_judged_wholly_by_what_ran_before_or_by_what_runs_after(running: Running) -> None:
+def test_each_message_is_judged_wholly_by_what_ran_before_or_by_what_runs_after(running: RunningNode) -> None:
     home, received = running.harness.home, two_lines(running)
     before = home.policy().digest
 
@@ -106,7 +106,7 @@ def test_each_message_is_judged_wholly_by_what_ran_before_or_by_what_runs_after(
     assert [each.digest for each in running.policies] == [after]
 
 
-def test_a_reload_is_an_event_with_the_digests_before_and_after(running: Running) -> None:
+def test_a_reload_is_an_event_with_the_digests_before_and_after(running: RunningNode) -> None:
     home = running.harness.home
     before = home.in_force().digests
     asyncio.run(running.reload.begin())
@@ -132,7 +132,7 @@ def other_pair(home: Home) -> None:
     home.certificate.write_bytes(certificate)
 
 
-def test_the_pair_of_the_gateway_is_taken_with_the_rest(running: Running) -> None:
+def test_the_pair_of_the_gateway_is_taken_with_the_rest(running: RunningNode) -> None:
     home = running.harness.home
     old = XadesSigner(home.signing_key.read_bytes(), home.certificate.read_text(), utc_now).fingerprint
     other_pair(home)
@@ -182,7 +182,7 @@ BROKEN: dict[str, Callable[[Home], object]] = {
 }
 
 
-def test_a_reload_of_wrong_files_changes_nothing_that_runs(running: Running, tmp_path: Path) -> None:
+def test_a_reload_of_wrong_files_changes_nothing_that_runs(running: RunningNode, tmp_path: Path) -> None:
     """Each file that is broken comes with others that are sound and changed: nothing of them is taken."""
     home, received = running.harness.home, two_lines(running)
     asyncio.run(running.reload.begin())
@@ -212,7 +212,7 @@ def test_a_reload_of_wrong_files_changes_nothing_that_runs(running: Running, tmp
 
 
 def test_a_key_that_cannot_be_used_keeps_every_other_from_being_taken(
-    running: Running, renewals: list[Renewal]
+    running: RunningNode, renewals: list[Renewal]
 ) -> None:
     taken: list[str] = []
 

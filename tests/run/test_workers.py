@@ -81,16 +81,16 @@ def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: P
 
 
 def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_acknowledged(tmp_path: Path) -> None:
-    said = Answer(id="1", name="r.xml", body=b"<r/>")
+    answer = Answer(id="1", name="r.xml", body=b"<r/>")
     with ExitStack() as stack:
         harness = stack.enter_context(Harness.at(tmp_path / "home"))
         with _at_a_standstill():
             judges = stack.enter_context(_judges(harness, seconds_to_read=0))
-        book = SqlAnswers(harness.database, lambda: NOW)
+        answer_store = SqlAnswers(harness.database, lambda: NOW)
         answers = CustomsAnswers(
-            book, harness.register, families(), harness.rules.policy, judges, lambda: NOW
+            answer_store, harness.register, families(), harness.rules.policy, judges, lambda: NOW
         )
-        assert asyncio.run(answers.take_in("customs", [said])) == []
+        assert asyncio.run(answers.take_in("customs", [answer])) == []
         (held,) = harness.rows(messages, kind="answer")
     assert (held["state"], held["reason"]) == ("held", "cannot be read: it took longer than 0 s")
 

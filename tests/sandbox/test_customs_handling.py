@@ -256,12 +256,12 @@ def test_a_manifest_is_looked_at_once_the_ledger_holds_any(customs: ReferenceCus
 def test_documents_that_were_asked_for_release_the_declaration(customs: ReferenceCustoms) -> None:
     declared = sent("SUPPLEMENT-1")
     declared.to(customs)
-    came = sent("D-1", matter=DOCUMENTS, entry_id=entry_of(customs))
+    package = sent("D-1", subject=DOCUMENTS, entry_id=entry_of(customs))
 
-    assert came.to(customs) == (Outcome.TAKEN, "")
+    assert package.to(customs) == (Outcome.TAKEN, "")
     assert answers_of(customs) == "technical L Sp1 P R"
     assert {answer.key for answer in given_answers(customs)} == {declared.key}
-    assert came.to(customs) == (Outcome.TAKEN, "taken before")
+    assert package.to(customs) == (Outcome.TAKEN, "taken before")
     assert answers_of(customs) == "technical L Sp1 P R"
 
 
@@ -279,7 +279,7 @@ def test_documents_find_their_declaration_by_each_of_its_numbers(
     }
     named = Subject(DOCUMENTS.family, DOCUMENTS.type, {number: numbers.get(number, "")})
     linked = declared.key if number == "linked" else None
-    sent("D-1", matter=named, party=TRADER, linked=linked).to(customs)
+    sent("D-1", subject=named, party=TRADER, linked=linked).to(customs)
     assert answers_of(customs) == "technical L Sp1 P R"
 
 
@@ -287,7 +287,7 @@ def test_documents_of_a_stranger_do_not_find_a_declaration_by_its_reference(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
     sent("SUPPLEMENT-1").to(customs)
-    sent("D-1", matter=DOCUMENTS, party="5301980009", client_reference="SUPPLEMENT-1").to(customs)
+    sent("D-1", subject=DOCUMENTS, party="5301980009", client_reference="SUPPLEMENT-1").to(customs)
     assert waits(ledger) == [WaitReason.SUPPLEMENT]
 
 
@@ -295,7 +295,7 @@ def test_documents_go_to_a_person_where_the_reference_says_so(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
     sent("SUPPLEMENT-HAND-1").to(customs)
-    sent("D-1", matter=DOCUMENTS, client_reference="SUPPLEMENT-HAND-1").to(customs)
+    sent("D-1", subject=DOCUMENTS, client_reference="SUPPLEMENT-HAND-1").to(customs)
 
     assert answers_of(customs) == "technical L Sp1"
     assert [(each.waits, each.reason) for each in ledger.waiting()] == [
@@ -310,17 +310,17 @@ def test_documents_that_nobody_asked_for_are_stored_and_change_nothing(
     declared = sent(reference)
     declared.to(customs)
     before = given_answers(customs), waits(ledger)
-    came = sent("D-1", matter=DOCUMENTS, client_reference=reference)
+    package = sent("D-1", subject=DOCUMENTS, client_reference=reference)
 
-    assert came.to(customs)[0] is Outcome.TAKEN
+    assert package.to(customs)[0] is Outcome.TAKEN
     assert (given_answers(customs), waits(ledger)) == before
-    assert ledger.papers.has(came.key)
+    assert ledger.papers.has(package.key)
 
 
 def test_agreement_notices_are_taken_and_stored_and_not_answered(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
-    notice = sent("N-1", matter=NOTICE)
+    notice = sent("N-1", subject=NOTICE)
 
     assert notice.to(customs) == (Outcome.TAKEN, "")
     assert ledger.papers.has(notice.key)

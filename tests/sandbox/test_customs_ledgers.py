@@ -106,9 +106,9 @@ def test_a_file_is_read_as_spreadsheets_write_it(tmp_path: Path) -> None:
 def test_every_error_of_a_file_is_reported_with_its_line(
     tmp_path: Path, kind: Kind, text: str, complaints: list[str]
 ) -> None:
-    with pytest.raises(BadRecords) as told:
+    with pytest.raises(BadRecords) as error:
         read_records(kind, file(tmp_path, text))
-    lines = str(told.value).splitlines()
+    lines = str(error.value).splitlines()
     assert len(lines) == len(complaints)
     for line, complaint in zip(lines, complaints, strict=True):
         assert line.startswith("records.csv")
@@ -143,16 +143,16 @@ def test_records_are_entered_before_the_sandbox_is_first_served_and_replaced_by_
 
 
 def test_a_customs_that_is_served_without_a_home_has_its_ledgers_behind_its_folder(tmp_path: Path) -> None:
-    def said(*arguments: str) -> str:
+    def output(*arguments: str) -> str:
         out = io.StringIO()
         with redirect_stdout(out), pytest.raises(SystemExit) as ended:
             cli.app(["customs", *arguments, "--folder", str(tmp_path)], prog_name="gateway")
         assert not ended.value.code
         return out.getvalue()
 
-    assert said("ledger", "add", "duties", "tariff=84", "rate=1") == "duties: 1 entered\n"
-    assert json.loads(said("ledger", "list", "duties", "--json"))[0]["tariff"] == "84"
-    assert json.loads(said("queue", "--json")) == []
+    assert output("ledger", "add", "duties", "tariff=84", "rate=1") == "duties: 1 entered\n"
+    assert json.loads(output("ledger", "list", "duties", "--json"))[0]["tariff"] == "84"
+    assert json.loads(output("queue", "--json")) == []
     assert (tmp_path / "customs" / BOOK).is_file()
 
 

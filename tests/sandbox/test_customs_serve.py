@@ -10,12 +10,12 @@ from adapters.cli.exit_codes import USAGE
 from tests.support.served import Gateway
 
 
-@pytest.mark.parametrize("given", [(), ("--folder", "exchange"), ("--certificate", "gateway.crt")])
+@pytest.mark.parametrize("options", [(), ("--folder", "exchange"), ("--certificate", "gateway.crt")])
 def test_without_a_home_the_folder_and_the_certificate_are_needed(
-    given: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GATEWAY_HOME", raising=False)
-    result = CliRunner().invoke(cli.app, ["customs", "serve", *given])
+    result = CliRunner().invoke(cli.app, ["customs", "serve", *options])
     assert result.exit_code == USAGE
     assert "--folder and --certificate" in result.stderr
 
@@ -42,15 +42,15 @@ def test_a_home_with_several_folders_asks_which(tmp_path: Path) -> None:
 def test_customs_serve_over_amqp_refuses_options_of_other_channels(
     other: tuple[str, ...], tmp_path: Path
 ) -> None:
-    given = ["customs", "serve", "--home", str(tmp_path), "--amqp", *other]
-    result = CliRunner().invoke(cli.app, given)
+    arguments = ["customs", "serve", "--home", str(tmp_path), "--amqp", *other]
+    result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == USAGE
     assert "--amqp needs a home" in result.stderr
 
 
 def test_over_amqp_answers_have_no_envelope(tmp_path: Path) -> None:
-    given = ["customs", "serve", "--home", str(tmp_path), "--amqp", "--dxp"]
-    result = CliRunner().invoke(cli.app, given)
+    arguments = ["customs", "serve", "--home", str(tmp_path), "--amqp", "--dxp"]
+    result = CliRunner().invoke(cli.app, arguments)
     assert (result.exit_code, "--dxp goes with a folder or --http" in result.stderr) == (USAGE, True)
 
 

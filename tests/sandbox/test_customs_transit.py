@@ -15,7 +15,7 @@ from adapters.sandbox.customs.reviews import NotFitting, decide
 from gateway.model.delivery import Outcome
 from gateway.model.message import Operation
 from gateway.model.reform import Risk
-from tests.support.submissions import NOW, Sent, Subject, given_answers, sent, values
+from tests.support.submissions import NOW, PackagedSubmission, Subject, given_answers, sent, values
 
 Facts: TypeAlias = dict[str, str]
 
@@ -28,13 +28,13 @@ IMPORT_DIRECT = "L@0202 TrD@2248 TrA@0202 J@0202 P@0202 R@0202 TrW@0202"
 EXPORT = "L@0202 J@0202 TrD@0202 TrA@2248 P@2248 R@0202 TrW@2248"
 
 
-def said(customs: ReferenceCustoms) -> str:
+def course_of(customs: ReferenceCustoms) -> str:
     """The codes of all notices, each with the office that it is of."""
     notices = map(values, given_answers(customs)[1:])
     return " ".join(f"{notice['CHANNEL']}@{notice['CUSTOM_MASTER']}" for notice in notices)
 
 
-def of(customs: ReferenceCustoms, first: Sent) -> str:
+def of(customs: ReferenceCustoms, first: PackagedSubmission) -> str:
     """The codes of the notices of one declaration."""
     mine = [answer for answer in given_answers(customs) if answer.key == first.key]
     return " ".join(values(answer)["CHANNEL"] for answer in mine[1:])
@@ -48,11 +48,13 @@ def declaration(facts: Facts) -> Subject:
     return Subject("cn-dec", "DecMessage", {"direction": "I", "office": INLAND, "ie_port": BORDER} | facts)
 
 
-def both(facts: Facts, reference: str = "C-1", risk: Risk = Risk.LOW) -> tuple[Sent, Sent]:
+def both(
+    facts: Facts, reference: str = "C-1", risk: Risk = Risk.LOW
+) -> tuple[PackagedSubmission, PackagedSubmission]:
     """The submission to the office of declaration, and that to the office of entry or exit."""
-    matter = declaration(facts)
-    first = sent(reference, risk=risk, matter=matter)
-    return first, sent(reference, risk=risk, matter=matter, copy_of=first.key, second_office=BORDER)
+    subject = declaration(facts)
+    first = sent(reference, risk=risk, subject=subject)
+    return first, sent(reference, risk=risk, subject=subject, copy_of=first.key, second_office=BORDER)
 
 
 @pytest.mark.parametrize("copy_first", [False, True])
@@ -79,7 +81,7 @@ def test_goods_in_transit_go_step_by_step_each_answered_by_its_own_office(
     for each in (copy, first) if copy_first else (first, copy):
         assert each.to(customs) == (Outcome.TAKEN, "")
 
-    assert said(customs) == course
+    assert course_of(customs) == course
     assert {answer.key for answer in given_answers(customs)} == {first.key}
     assert waits(ledger) == []
 
@@ -90,31 +92,31 @@ def test_nothing_departs_before_both_offices_have_it(
 ) -> None:
     first, copy = both(kind)
     first.to(customs)
-    assert said(customs) == course
+    assert course_of(customs) == course
     assert waits(ledger) == [WaitReason.OFFICE]
 
     both(kind, "another")[1].to(customs)
     assert waits(ledger) == [WaitReason.OFFICE]
     copy.to(customs)
     assert waits(ledger) == []
-    assert said(customs).startswith(f"{course} TrD@2248")
+    assert course_of(customs).startswith(f"{course} TrD@2248")
 
 
 def test_a_copy_that_is_sent_again_changes_nothing(customs: ReferenceCustoms) -> None:
     first, copy = both(ADVANCE)
     for each in (first, copy, copy, first):
         assert each.to(customs)[0] is Outcome.TAKEN
-    assert said(customs) == IMPORT_ADVANCE
+    assert course_of(customs) == IMPORT_ADVANCE
 
 
 def test_the_transit_form_has_a_number_of_its_own_which_a_save_gives_first(customs: ReferenceCustoms) -> None:
-    sent("C-1", Operation.SAVE, matter=declaration(ADVANCE)).to(customs)
+    sent("C-1", Operation.SAVE, subject=declaration(ADVANCE)).to(customs)
     for each in both(ADVANCE):
         each.to(customs)
     sent("C-2", transit_relation="0").to(customs)
 
-    answers = [found for found in map(values, given_answers(customs)) if "ResponseCode" in found]
-    assert [(found["SeqNo"], found["TrnPreId"]) for found in answers] == [
+    answers = [answer for answer in map(values, given_answers(customs)) if "ResponseCode" in answer]
+    assert [(answer["SeqNo"], answer["TrnPreId"]) for answer in answers] == [
         ("I20260000000000001", "I20260000000000002"),
         ("I20260000000000001", "I20260000000000002"),
         ("I20260000000000003", ""),
@@ -122,20 +124,20 @@ def test_the_transit_form_has_a_number_of_its_own_which_a_save_gives_first(custo
 
 
 def test_a_transit_form_that_has_a_number_keeps_it(customs: ReferenceCustoms) -> None:
-    sent("C-1", matter=declaration(ADVANCE), transit_seq_no="I20250000000000077").to(customs)
+    sent("C-1", subject=declaration(ADVANCE), transit_seq_no="I20250000000000077").to(customs)
     assert values(given_answers(customs)[0])["TrnPreId"] == "I20250000000000077"
 
 
 @pytest.mark.parametrize("port", ["", INLAND])
 def test_a_transit_form_with_one_office_goes_the_usual_course(customs: ReferenceCustoms, port: str) -> None:
-    sent("C-1", matter=declaration(ADVANCE), ie_port=port).to(customs)
-    assert said(customs) == "L@0202 J@0202 P@0202 R@0202"
+    sent("C-1", subject=declaration(ADVANCE), ie_port=port).to(customs)
+    assert course_of(customs) == "L@0202 J@0202 P@0202 R@0202"
 
 
 def test_a_forced_course_is_played_whatever_the_transit(customs: ReferenceCustoms) -> None:
     for each in both(ADVANCE, "RETURNED-1"):
         assert each.to(customs)[0] is Outcome.TAKEN
-    assert said(customs) == "E@0202"
+    assert course_of(customs) == "E@0202"
 
 
 def test_an_operator_decides_each_step_where_the_reference_asks_for_it(
@@ -149,14 +151,14 @@ def test_an_operator_decides_each_step_where_the_reference_asks_for_it(
         decide(ledger, first.key, act, actor="officer", reason="核对无误", now=NOW)
         return waits(ledger)
 
-    assert (said(customs), waits(ledger)) == ("L@0202", [WaitReason.DEPARTURE])
+    assert (course_of(customs), waits(ledger)) == ("L@0202", [WaitReason.DEPARTURE])
     with pytest.raises(NotFitting, match="waits for departure"):
         step(OfficerAct.ARRIVE)
     assert step(OfficerAct.DEPART) == [WaitReason.ARRIVAL]
     assert step(OfficerAct.ARRIVE) == [WaitReason.WRITE_OFF]
-    assert said(customs) == IMPORT_DIRECT.removesuffix(" TrW@0202")
+    assert course_of(customs) == IMPORT_DIRECT.removesuffix(" TrW@0202")
     assert step(OfficerAct.WRITE_OFF) == []
-    assert said(customs) == IMPORT_DIRECT
+    assert course_of(customs) == IMPORT_DIRECT
 
 
 def test_goods_of_high_risk_are_reviewed_before_they_depart_or_after_they_arrived(
@@ -212,5 +214,5 @@ def test_a_declaration_that_waits_for_the_other_office_can_be_returned(
     decide(ledger, first.key, OfficerAct.RETURN, actor="officer", reason="请撤回", now=NOW)
     copy.to(customs)
 
-    assert said(customs) == "L@0202 J@0202 E@0202"
+    assert course_of(customs) == "L@0202 J@0202 E@0202"
     assert waits(ledger) == []

@@ -26,9 +26,9 @@ def sent(harness: Harness, reference: str) -> Decision:
     return harness.judged("broker-aa", f"file-{reference}.xml", render(owing_nothing(reference)))
 
 
-def names(harness: Harness, limit: int = 100, **wanted: Any) -> list[str]:
+def names(harness: Harness, limit: int = 100, **filters: Any) -> list[str]:
     with harness.database.engine.connect() as reader:
-        ids = [row["id"] for row in list_messages(reader, MessageFilter(**wanted), limit)]
+        ids = [row["id"] for row in list_messages(reader, MessageFilter(**filters), limit)]
     names_of = {row["id"]: row["name"] for row in harness.rows(messages)}
     return [names_of[id_].removeprefix("file-").removesuffix(".xml") for id_ in ids]
 
@@ -43,7 +43,7 @@ def four(harness: Harness) -> list[str]:
 def test_each_filter_takes_what_it_says(harness: Harness, four: list[str]) -> None:
     broker, first = harness.party("broker-aa").code, NOW + timedelta(seconds=1)
     accepted = ["R1", "R2", "R3"]
-    for wanted, expected in (
+    for filters, expected in (
         ({}, [*accepted, "bad"]),
         ({"state": State.REJECTED}, ["bad"]),
         ({"party": broker}, accepted),
@@ -77,9 +77,9 @@ def test_each_filter_takes_what_it_says(harness: Harness, four: list[str]) -> No
         ({"before": first + timedelta(seconds=2)}, ["R1", "R2"]),
         ({"since": first + timedelta(days=1)}, []),
     ):
-        assert names(harness, **wanted) == expected, wanted
+        assert names(harness, **filters) == expected, filters
         with harness.database.engine.connect() as reader:
-            assert count_messages(reader, MessageFilter(**wanted)) == len(expected), wanted
+            assert count_messages(reader, MessageFilter(**filters)) == len(expected), filters
 
 
 def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(
@@ -93,7 +93,7 @@ def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "index"),
+    ("filters", "index"),
     [
         ({}, "messages_by_state (state=? AND kind=?"),
         ({"state": State.CLOSED}, "messages_by_state (state=? AND kind=?"),
@@ -111,9 +111,9 @@ def test_the_newest_are_shown_oldest_first_and_pages_go_on_from_an_id(
     ids=str,
 )
 def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
-    harness: Harness, four: list[str], wanted: dict[str, Any], index: str
+    harness: Harness, four: list[str], filters: dict[str, Any], index: str
 ) -> None:
-    plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**wanted), 100))
+    plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**filters), 100))
     walks = [plan for statement, plan in plans if "LIMIT" in statement and "kind" in statement]
     walks += [plan for statement, plan in plans if "FROM message_faults" in statement]
     ordered = [plan for plan in walks if any(index in step for step in plan)]
@@ -121,11 +121,13 @@ def test_a_list_walks_an_index_of_its_own_in_order_and_sorts_nothing(
     assert not any("SCAN" in step or "TEMP B-TREE" in step for plan in ordered for step in plan), walks
 
 
-@pytest.mark.parametrize("wanted", [{"text": "R"}, {"text": "R", "party": "1", "state": State.HELD}], ids=str)
+@pytest.mark.parametrize(
+    "filters", [{"text": "R"}, {"text": "R", "party": "1", "state": State.HELD}], ids=str
+)
 def test_a_text_is_looked_for_by_the_index_of_each_of_its_columns(
-    harness: Harness, wanted: dict[str, Any]
+    harness: Harness, filters: dict[str, Any]
 ) -> None:
-    plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**wanted), 100))
+    plans = _plans(harness, lambda reader: list_messages(reader, MessageFilter(**filters), 100))
     scans = [step for _statement, plan in plans for step in plan if "SEARCH" in step]
     for index in ("messages_by_reference", "messages_by_seq_no", "messages_by_entry", "listed_by_name"):
         assert sum(f"INDEX {index} (" in step for step in scans) == 2, scans  # how many, and which
@@ -135,13 +137,13 @@ def test_a_prefix_of_very_many_texts_is_searched_among_the_newest(
     harness: Harness, four: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(message_search, "_BROAD", 2)
-    for wanted, limit, expected in (
+    for filters, limit, expected in (
         ({"text": "R"}, 2, ["R2", "R3"]),
         ({"text": "file-"}, 2, ["R3", "bad"]),
         ({"text": "file-", "after": four[0]}, 2, ["R2", "R3"]),
         ({"text": "file-", "state": State.ACCEPTED}, 10, ["R1", "R2", "R3"]),
     ):
-        assert names(harness, limit=limit, **wanted) == expected, wanted
+        assert names(harness, limit=limit, **filters) == expected, filters
     monkeypatch.setattr(message_search, "_WINDOW", 1)
     assert names(harness, limit=2, text="R") == ["R2", "R3"]
     assert names(harness, limit=1, text="file-", after=four[0]) == ["R2"]

@@ -41,14 +41,14 @@ async def send(store: Store, sent: Arrival, **changes: Any) -> str:
     decision = accepted(sent)
     assert decision.facts is not None
     key = Key(party="1207980011", family="f", type="T", reference=sent.id)
-    told = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
+    final = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
     submissions: Sequence[Submission] = [replace(each, **changes) for each in decision.submissions]
     await store.messages.decide(
         replace(
             decision,
             facts=replace(decision.facts, key=key),
             submissions=tuple(submissions),
-            receipts=(told,),
+            receipts=(final,),
         ),
         NOW,
     )
@@ -206,8 +206,8 @@ def test_a_delivery_that_waits_too_long_is_held_with_its_message_and_the_reason(
         with store.database.engine.connect() as reader:
             rows = reader.execute(select(messages.c.state, messages.c.reason)).all()
         assert [tuple(each) for each in rows] == [(State.HELD, "over")] * 2
-        (told, _other) = await store.pending_receipts.claim(NOW + timedelta(hours=1), NOW, {}, 10, SOON)
-        assert told.received.arrival.id == waits  # its sender has a final receipt, and hears of it
+        (pending, _other) = await store.pending_receipts.claim(NOW + timedelta(hours=1), NOW, {}, 10, SOON)
+        assert pending.received.arrival.id == waits  # its sender has a final receipt, and hears of it
 
     run(store, test)
 
@@ -228,11 +228,11 @@ def test_a_delivery_is_diverted_to_the_first_alternative_that_is_usable(store: S
         assert row(store, message).alternatives == ["one", "customs"]
         assert await claimed(store) == [stays]
         with store.database.engine.connect() as reader:
-            said = reader.execute(
+            event = reader.execute(
                 select(events).where(events.c.message == message, events.c.event == Event.DIVERTED)
             ).one()
-        assert '"instead_of": "customs"' in said.detail
-        assert said.state == State.ACCEPTED
+        assert '"instead_of": "customs"' in event.detail
+        assert event.state == State.ACCEPTED
 
     run(store, test)
 
@@ -306,23 +306,23 @@ def test_the_status_of_a_destination_is_stored_beside_a_pause_and_each_pause_is_
     store: Store,
 ) -> None:
     async def test(store: Store) -> None:
-        known = SqlDestinations(store.database)
+        status_store = SqlDestinations(store.database)
         opened = CircuitBreaker(
             state=BreakerState.OPEN, failures=7, since=NOW, probe_at=SOON, note="no route"
         )
-        await known.turned("customs", opened)
+        await status_store.turned("customs", opened)
         pause(SqlBackendActs(store.database), "customs", "op", "maintenance", SOON)
-        await known.turned("customs", opened.probing())
-        ((breaker, paused),) = (await known.statuses()).values()
+        await status_store.turned("customs", opened.probing())
+        ((breaker, paused),) = (await status_store.statuses()).values()
         assert breaker == opened.probing()
         assert paused is not None
         assert (paused.actor, paused.at, paused.reason) == ("op", SOON, "maintenance")
         assert resume(SqlBackendActs(store.database), "customs", "op2", "done", SOON)
         assert not resume(SqlBackendActs(store.database), "customs", "op2", "done", SOON)
-        assert (await known.statuses())["customs"] == (opened.probing().tried(SOON), None)
+        assert (await status_store.statuses())["customs"] == (opened.probing().tried(SOON), None)
         with store.database.engine.connect() as reader:
-            said = reader.execute(select(events.c.event, events.c.actor)).all()
-        assert [tuple(each) for each in said] == [("backend-paused", "op"), ("backend-resumed", "op2")]
+            rows = reader.execute(select(events.c.event, events.c.actor)).all()
+        assert [tuple(each) for each in rows] == [("backend-paused", "op"), ("backend-resumed", "op2")]
 
     run(store, test)
 

@@ -16,7 +16,7 @@ from adapters.store.read.operator_acts import acts_since
 from adapters.store.read.outcome_stats import counts_by_fault, counts_by_triage
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
-from tests.support.polling import Asked, rounds
+from tests.support.polling import StatementLog, rounds
 from tests.support.rendering import packed
 from tests.support.validating import families
 
@@ -45,7 +45,7 @@ def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
 
 def test_polling_queries_never_scan_a_growing_table(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        asked = Asked()
+        asked = StatementLog()
         harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
         harness.received("broker-aa", "b.zip", packed(Declaration(reference="R2")))
         asked.listen(harness.database.engine)
@@ -67,7 +67,7 @@ def test_polling_queries_never_scan_a_growing_table(tmp_path: Path) -> None:
 
 def test_the_statistics_of_a_period_read_only_the_messages_received_in_it(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        asked = Asked()
+        asked = StatementLog()
         asked.listen(harness.database.engine)
         with harness.database.engine.connect() as reader:
             counts_by_triage(reader, NOW, None, families())
@@ -84,7 +84,7 @@ def test_the_statistics_of_a_period_read_only_the_messages_received_in_it(tmp_pa
 
 def test_the_acts_of_one_person_are_counted_among_acts_alone(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness, harness.database.engine.connect() as reader:
-        asked = Asked()
+        asked = StatementLog()
         asked.listen(harness.database.engine)
         acts_since(reader, NOW)
         counting = next(each for each in asked.statements if "count(distinct" in each)

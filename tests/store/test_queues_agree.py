@@ -174,10 +174,10 @@ class Course:
         await self._try(lambda to: chosen(to, message, "op", "why", self.now))
 
     async def act_on_delivery(self) -> None:
-        wanted = self._a(deliveries.c.id)
-        if wanted is not None:
+        delivery = self._a(deliveries.c.id)
+        if delivery is not None:
             act = self.chance.choice(list(DeliveryAct))
-            await self._try(lambda to: act_on(to, act, wanted, "op", "why", self.now))
+            await self._try(lambda to: act_on(to, act, delivery, "op", "why", self.now))
 
     async def answer(self) -> None:
         row = self._a(messages.c.id, messages.c.state.in_((State.ACCEPTED, State.DELIVERED)))

@@ -50,15 +50,15 @@ def folders(store: Store) -> Store:
 
 
 def test_receipts_of_an_account_with_folders_are_due_to_it_alone_the_oldest_first(folders: Store) -> None:
-    found = claim(folders, "broker")
-    assert [(each.name, each.message_name, each.reference) for each in found] == [
+    claimed = claim(folders, "broker")
+    assert [(each.name, each.message_name, each.reference) for each in claimed] == [
         ("Gateway_1.zip", "1.zip", "R-1"),
         ("Gateway_2.zip", "2.zip", "R-2"),
     ]
-    assert {(each.account, each.folder, each.verdict, each.final) for each in found} == {
+    assert {(each.account, each.folder, each.verdict, each.final) for each in claimed} == {
         ("broker", Folder.INBOX, "accepted", True)
     }
-    assert found[0].body == b"accepted"
+    assert claimed[0].body == b"accepted"
     assert claim(folders, "other") == claim(folders, None) == []
 
 

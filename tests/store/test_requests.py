@@ -143,7 +143,7 @@ def test_reminders_follow_and_end_when_it_is_overdue(store: Store) -> None:
         await release(store, sent)
         await tell(store)
         said_on = {days: await tell(store, NOW + days * DAY) for days in range(14)}
-        assert {days: why for days, told in said_on.items() for why, _documents in told} == {
+        assert {days: why for days, requests in said_on.items() for why, _documents in requests} == {
             7: RequestReason.REMINDER,
             10: RequestReason.REMINDER,
             11: RequestReason.OVERDUE,

@@ -61,9 +61,9 @@ def test_a_reader_that_goes_away_ends_it_well(harness: Harness) -> None:
         assert process.stderr.read() == ""
 
 
-def found(harness: Harness, after: int = 0, **wanted: Any) -> list[tuple[str | None, str]]:
+def tailed(harness: Harness, after: int = 0, **filters: Any) -> list[tuple[str | None, str]]:
     with harness.database.engine.connect() as reader:
-        rows = events_after(reader, after, end_of_log(reader), EventFilter(**wanted))
+        rows = events_after(reader, after, end_of_log(reader), EventFilter(**filters))
         return [(row["reference"], row["event"]) for row in rows]
 
 
@@ -72,11 +72,11 @@ def test_each_filter_takes_what_it_says(harness: Harness) -> None:
     harness.judged("trader-b", "bad.xml", b"<nothing/>")
     of_one, of_two = [("R1", "received"), ("R1", "passed")], [("R2", "received"), ("R2", "passed")]
     bad = [(None, "received"), (None, "refused")]
-    assert found(harness) == [*of_one, *of_two, *bad]
-    assert found(harness, 2) == [*of_two, *bad]
-    assert found(harness, account="trader-b") == bad
-    assert found(harness, party=harness.party("broker-aa").code, event="passed") == [of_one[1], of_two[1]]
-    assert found(harness, state=State.REJECTED) == bad[1:]
+    assert tailed(harness) == [*of_one, *of_two, *bad]
+    assert tailed(harness, 2) == [*of_two, *bad]
+    assert tailed(harness, account="trader-b") == bad
+    assert tailed(harness, party=harness.party("broker-aa").code, event="passed") == [of_one[1], of_two[1]]
+    assert tailed(harness, state=State.REJECTED) == bad[1:]
 
 
 def test_a_time_is_found_in_the_log_by_halving(harness: Harness) -> None:

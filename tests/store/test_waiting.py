@@ -61,7 +61,7 @@ def read(thing: str) -> Awaited:
     return awaited
 
 
-def lacking(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
+def waiting_decision(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
     own_receipt = Receipt(
         account="broker",
         name=f"Gateway_waits_{attempt}_{sent.name}",
@@ -122,9 +122,9 @@ async def accepted_under(store: Store) -> Arrival:
     return sent
 
 
-async def wait(store: Store, sent: Arrival, **lack: Any) -> None:
+async def wait(store: Store, sent: Arrival, **wait_options: Any) -> None:
     await add_and_claim(store, sent)
-    assert await store.messages.decide(lacking(sent, **lack), NOW) == Applied(State.WAITING)
+    assert await store.messages.decide(waiting_decision(sent, **wait_options), NOW) == Applied(State.WAITING)
 
 
 def rows(store: Store, table: Any, **where: object) -> list[Any]:
@@ -178,7 +178,7 @@ def test_a_message_that_waits_again_gives_one_pending_receipt(store: Store) -> N
         await wait(store, sent)
         await notify(store, PROPOSED)
         await store.messages.claim(1, NOW, LEASE)
-        again = replace(lacking(sent, seen=1), fence=2)
+        again = replace(waiting_decision(sent, seen=1), fence=2)
         assert await store.messages.decide(again, NOW) == Applied(State.WAITING)
         assert len(rows(store, receipts, message=sent.id)) == 1
 
@@ -190,7 +190,7 @@ def test_a_message_does_not_wait_for_what_arrived_while_it_was_judged(store: Sto
         sent = arrival()
         (received,) = await add_and_claim(store, sent)
         await notify(store)
-        refused = await store.messages.decide(lacking(sent), NOW)
+        refused = await store.messages.decide(waiting_decision(sent), NOW)
         assert refused is Refusal.SUPERSEDED
         row = row_of(store, sent)
         assert (row.state, row.waiting_for) == (State.RECEIVED, None)

@@ -131,7 +131,7 @@ def tool(*arguments: str, body: bytes | None = None) -> subprocess.CompletedProc
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AmqpHome:
     """A home with the channel, in a virtual host of its own."""
 
     gateway: Gateway
@@ -147,9 +147,9 @@ class Place:
         return {each["connection"] for each in logged if each["event"] == "broker connected"}
 
 
-def founded(folder: Path, rabbit: Rabbit, port: int | None = None) -> Place:
+def founded(folder: Path, rabbit: Rabbit, port: int | None = None) -> AmqpHome:
     """Not served yet. `port` is where the broker is found, if not at its own."""
-    place = Place(Gateway(folder), rabbit, rabbit.vhost(*ACCOUNTS))
+    place = AmqpHome(Gateway(folder), rabbit, rabbit.vhost(*ACCOUNTS))
     connected(
         place.gateway,
         rabbit.settings(place.gateway.home.path, place.vhost, port=port or rabbit.port, largest=LARGEST),

@@ -32,8 +32,8 @@ _NUMBERS: Final = count(1)
 def backend_settings(rabbit: Rabbit, home: Path, vhost: str, **more: object) -> AmqpBackendSettings:
     """A back-end's log-in as the user `gateway`, with a queue for questions."""
     login = rabbit.settings(home, vhost).model_dump(exclude={"prefetch", "delivery_limit"})
-    known = {"kind": "amqp", "questions": "customs.questions", **login}
-    return AmqpBackendSettings.model_validate(known | more)
+    settings = {"kind": "amqp", "questions": "customs.questions", **login}
+    return AmqpBackendSettings.model_validate(settings | more)
 
 
 @cache
@@ -69,7 +69,7 @@ class OverAmqp:
     def __init__(self, folder: Path, certificate_pem: str, clock: Clock) -> None:
         home = _beside(folder)
         settings = AmqpBackendSettings.model_validate_json((home / "settings.json").read_text())
-        self._book = folder / BOOK
+        self._ledger = folder / BOOK
         self._answers = settings.answers
         self._customs = ReferenceCustoms(folder, certificate_pem, clock)
         self._gateway = AmqpBackend(settings, home, "gateway")
@@ -128,13 +128,13 @@ class OverAmqp:
         outcome, note = await self._gateway.submit(submission, opened)
         if outcome is Outcome.TAKEN:
             self._calls[key] += 1
-            wanted = self._calls[key]
-            await until(lambda: self._called(key) >= wanted)
+            outcomes = self._calls[key]
+            await until(lambda: self._called(key) >= outcomes)
         return outcome, note
 
     def _called(self, key: str) -> int:
-        with closing(sqlite3.connect(self._book)) as book:
-            (rows,) = book.execute("SELECT count(*) FROM calls WHERE key = ?", (key,)).fetchone()
+        with closing(sqlite3.connect(self._ledger)) as database:
+            (rows,) = database.execute("SELECT count(*) FROM calls WHERE key = ?", (key,)).fetchone()
             return int(rows)
 
     async def _heard(self, limit: int) -> Sequence[Answer]:

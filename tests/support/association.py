@@ -44,16 +44,16 @@ def agreement(number: str = "195200016172325", **terms: Any) -> Agreement:
 
 
 def signed_notice(
-    home: Home, terms: Agreement, act: NoticeAct = Act.CONFIRMED, account: str = ACCOUNT, **said: Any
+    home: Home, terms: Agreement, act: NoticeAct = Act.CONFIRMED, account: str = ACCOUNT, **fields: Any
 ) -> bytes:
     """The notice of an act, signed by the key of `account`; the agreement's state is what it leads to."""
     notice = AgreementNotice(
-        id=said.pop("id", f"{terms.number}-{act}"),
+        id=fields.pop("id", f"{terms.number}-{act}"),
         act=act,
-        at=said.pop("at", AT),
+        at=fields.pop("at", AT),
         agreement=replace(terms, state=state_after(act)),
         proposed_by=AgreementSide.BROKER,
-        **said,
+        **fields,
     )
     client = home.path / "clients" / account
     signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text(), utc_now)

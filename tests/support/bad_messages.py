@@ -41,7 +41,7 @@ class ExpectedFault:
 class Case:
     defect: str
     make: Callable[[], bytes]
-    told: tuple[ExpectedFault, ...]
+    faults: tuple[ExpectedFault, ...]
 
     @property
     def suffix(self) -> str:
@@ -459,7 +459,7 @@ def write() -> None:
         (FOLDER / f"{name}.{case.suffix}").write_bytes(case.make())
         codes = ", ".join(
             dict.fromkeys(
-                f"`{expected_fault.rule or expected_fault.fault.code}`" for expected_fault in case.told
+                f"`{expected_fault.rule or expected_fault.fault.code}`" for expected_fault in case.faults
             )
         )
         rows.append(f"| `{name}.{case.suffix}` | {case.defect} | {codes} |\n")

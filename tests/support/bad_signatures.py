@@ -77,7 +77,7 @@ CASES: Final[dict[str, Case]] = {
     "value-changed": Case("another value", lambda: _broken_value(_signed()), Fault.SIGNATURE_INVALID),
     "signature-twice": Case(
         "the signature twice",
-        lambda: _SIGNATURE.sub(lambda found: found[0] * 2, _signed()),
+        lambda: _SIGNATURE.sub(lambda match: match[0] * 2, _signed()),
         Fault.SIGNATURE_FORM,
     ),
     "wrapped-in-object": Case(

@@ -123,9 +123,9 @@ def english_in_chinese() -> Iterator[str]:
     for path in sorted(each for folder in ("gateway", "adapters") for each in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "finding":
-                given = {each.arg: each.value for each in node.keywords}
-                detail = given.get("detail")
-                if detail is not None and "detail_zh" not in given and _has_words(detail):
+                keywords = {each.arg: each.value for each in node.keywords}
+                detail = keywords.get("detail")
+                if detail is not None and "detail_zh" not in keywords and _has_words(detail):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 

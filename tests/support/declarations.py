@@ -40,8 +40,8 @@ class Enterprise:
 def enterprise(account: str) -> Enterprise:
     """The party of this account in the shipped config/parties.toml."""
     shipped = tomllib.loads(resources.files("config").joinpath("parties.toml").read_text("utf-8"))
-    (found,) = (party for party in shipped["party"] if party["account"]["name"] == account)
-    return Enterprise(code=found["code"], scc=found["scc"], name=found["name"])
+    (party,) = (party for party in shipped["party"] if party["account"]["name"] == account)
+    return Enterprise(code=party["code"], scc=party["scc"], name=party["name"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

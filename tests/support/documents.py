@@ -137,9 +137,11 @@ def _shows(printed: str, shown: str) -> bool:
     """Whether each line that is shown is among those printed, in the same order."""
     lines = iter(" ".join(line.split()) for line in printed.splitlines())
     return all(
-        any(_pattern(wanted).fullmatch(line) for line in lines) for wanted in shown.splitlines() if wanted
+        any(_pattern(expected).fullmatch(line) for line in lines)
+        for expected in shown.splitlines()
+        if expected
     )
 
 
-def _pattern(wanted: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(" ".join(part.split())) for part in wanted.split("…")))
+def _pattern(line: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(" ".join(part.split())) for part in line.split("…")))

@@ -111,18 +111,18 @@ class Harness:
     @classmethod
     @contextmanager
     def at(cls, path: Path, start: datetime = NOW) -> Iterator[Self]:
-        desk = cls(path, start)
+        harness = cls(path, start)
         try:
-            yield desk
+            yield harness
         finally:
-            desk.close()
+            harness.close()
 
     @classmethod
     @contextmanager
     def until_now(cls, path: Path) -> Iterator[Self]:
         """Its story ends a minute before the real time: what other processes do with the home comes later."""
-        with cls.at(path, datetime.now(UTC) - timedelta(hours=1, minutes=1)) as desk:
-            yield desk
+        with cls.at(path, datetime.now(UTC) - timedelta(hours=1, minutes=1)) as harness:
+            yield harness
 
     def _tick(self) -> datetime:
         self.now += timedelta(milliseconds=1)
@@ -213,8 +213,8 @@ class Harness:
         before = {table.name: self.rows(table) for table in _TABLES}
         yield
         after = {table.name: self.rows(table) for table in _TABLES}
-        known = {row["id"] for row in before["messages"]}
+        message_ids = {row["id"] for row in before["messages"]}
         for name in ("deliveries", "holders", "parties"):
             assert after[name] == before[name]
         for name, of in (("messages", "id"), ("receipts", "message"), ("events", "message")):
-            assert [row for row in after[name] if row[of] in known] == before[name]
+            assert [row for row in after[name] if row[of] in message_ids] == before[name]

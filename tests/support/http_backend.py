@@ -45,7 +45,7 @@ class OwnLoop:
 
 
 class OverHttp:
-    """`desk`, polled; with `dxp` both ends speak it."""
+    """`backend`, polled; with `dxp` both ends speak it."""
 
     def __init__(self, folder: Path, backend: SimulatedBackend, dxp: DxpSettings | None = None) -> None:
         self._backend = backend

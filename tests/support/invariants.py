@@ -82,12 +82,12 @@ def unfinished(home: Home) -> list[str]:
     try:
         with engine.connect() as store:
             rows = _all(store, messages)
-            known = {row.seq_no for row in rows if row.kind == "inbound"}
+            seq_nos = {row.seq_no for row in rows if row.kind == "inbound"}
             return [
                 f"{row.name}: {row.state}"
                 for row in rows
                 if (row.kind == "inbound" and row.state not in (State.CLOSED, State.REJECTED))
-                or (row.kind == "answer" and row.state == State.WAITING and row.seq_no in known)
+                or (row.kind == "answer" and row.state == State.WAITING and row.seq_no in seq_nos)
             ]
     finally:
         engine.dispose()
@@ -260,7 +260,7 @@ def agreement_violations(store: Connection) -> Iterator[str]:
     for act in _all(store, agreement_acts):
         acts[act.number].append(act)
     for row in _all(store, agreements):
-        told = [act for act in acts[row.number] if act.actor != "gateway"]
+        notices = [act for act in acts[row.number] if act.actor != "gateway"]
         if row.kind == AgreementKind.PER_SHIPMENT and under[row.number] > 1:
             yield f"agreement {row.number} is used by {under[row.number]} declarations"
         if row.used_by != row.record["used_by"] or row.state != row.record["state"]:
@@ -271,7 +271,7 @@ def agreement_violations(store: Connection) -> Iterator[str]:
                 yield f"agreement {row.number} is used by {row.used_by}, which does not stand under it"
             if row.state not in (AgreementState.USED, AgreementState.TERMINATED):
                 yield f"agreement {row.number} is {row.state} and used by {row.used_by}"
-        elif row.state == AgreementState.USED and Act.USED not in {act.act for act in told}:
+        elif row.state == AgreementState.USED and Act.USED not in {act.act for act in notices}:
             yield f"agreement {row.number} is used by nobody"
         yield from _acts(row, acts[row.number])
 

@@ -8,17 +8,16 @@ from tests.support.rendering import package
 
 
 def document_package(
-    number: str, wanted: str, codes: Sequence[str], *, note: str = "", name: str = "documents"
+    number: str, value: str, codes: Sequence[str], *, note: str = "", name: str = "documents"
 ) -> bytes:
-    """A DocumentPackage with a PDF of each class for the declaration that `wanted` names in the element
+    """A DocumentPackage with a PDF of each class for the declaration that `value` names in the element
     `number`: ClientSeqNo, SeqNo or EntryId."""
     files = {f"{name}-{code}.pdf": pdf(text=code) for code in codes}
     listed = "".join(
         f"<Document><EdocID>{file}</EdocID><EdocCode>{code}</EdocCode><EdocFomatType>US</EdocFomatType></Document>"
         for code, file in zip(codes, files, strict=True)
     )
-    told = f"<Note>{note}</Note>" if note else ""
-    xml = (
-        f'<DocumentPackage xmlns="{NAMESPACE}"><{number}>{wanted}</{number}>{listed}{told}</DocumentPackage>'
-    )
+    note_element = f"<Note>{note}</Note>" if note else ""
+    content = f"<{number}>{value}</{number}>{listed}{note_element}"
+    xml = f'<DocumentPackage xmlns="{NAMESPACE}">{content}</DocumentPackage>'
     return package(xml.encode(), files, f"{name}.xml")

@@ -4,7 +4,7 @@ import socket
 import threading
 
 
-class Mute:
+class MuteServer:
     """Takes connections, says `first`, and then nothing. `met` is set when somebody has come."""
 
     def __init__(self, first: bytes = b"") -> None:

@@ -28,7 +28,7 @@ BROKER = "broker-aa"
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     code: int
     out: str
     err: str
@@ -38,14 +38,14 @@ class Said:
         return json.loads(self.out)
 
 
-def gateway(harness: Harness, *arguments: str) -> Said:
+def gateway(harness: Harness, *arguments: str) -> CommandResult:
     """The command on the desk's home, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         cli.app([*arguments, "--home", str(harness.home.path)], prog_name="gateway")
     code = ended.value.code
     assert code is None or isinstance(code, int)
-    return Said(code or 0, out.getvalue(), err.getvalue())
+    return CommandResult(code or 0, out.getvalue(), err.getvalue())
 
 
 def refused(harness: Harness, reference: str = "R1") -> str:

@@ -24,7 +24,7 @@ def declaration(reference: str) -> bytes:
     return render(owing_nothing(reference))
 
 
-class Hosted:
+class HostedPartner:
     """`root` holds the four folders. `settings` is the section of `gateway.toml` without name and account;
     the party's `account` gets its receipts there."""
 
@@ -57,7 +57,7 @@ class Hosted:
         except FileNotFoundError:
             return []
 
-    def told(self, reference: str) -> Counter[str]:
+    def receipt_counts(self, reference: str) -> Counter[str]:
         return Counter(name.split("_")[0] for name in self.names("InBox") if f"_{reference}_" in name)
 
     def stored(self) -> list[dict[str, Any]]:
@@ -75,17 +75,17 @@ class Hosted:
         """It is one message, in SentBox, released once, with all its receipts in the party's InBox."""
         name = name or f"{reference}.xml"
         gateway = self.gateway
-        gateway.until(lambda: name in self.names("SentBox") and self.told(reference) == TOLD)
+        gateway.until(lambda: name in self.names("SentBox") and self.receipt_counts(reference) == TOLD)
         gateway.until(lambda: not unfinished(gateway.home))
         assert len(self.named(name)) == 1
-        assert self.told(reference) == TOLD
+        assert self.receipt_counts(reference) == TOLD
         assert not [each for each in self.names("OutBox") if reference in each]
         assert violations(gateway.home) == []
 
     def released(self, reference: str) -> int:
         """How often customs took something new under this reference."""
-        book = self.gateway.home.path / "backends" / "customs" / "customs.db"
-        with closing(sqlite3.connect(book)) as customs:
+        ledger_file = self.gateway.home.path / "backends" / "customs" / "customs.db"
+        with closing(sqlite3.connect(ledger_file)) as customs:
             query = "SELECT count(*) FROM submissions WHERE reference = ?"
             return int(customs.execute(query, (reference,)).fetchone()[0])
 

@@ -28,7 +28,7 @@ _HOUR: Final = timedelta(hours=1)
 WINDOW: Final = timedelta(hours=MonitoringPolicy().window_hours)
 
 
-class Asked:
+class StatementLog:
     """The statements that engines were given, with their parameters; each once."""
 
     def __init__(self) -> None:
@@ -37,9 +37,13 @@ class Asked:
     def listen(self, engine: Engine) -> None:
         event.listen(engine, "before_cursor_execute", self._note)
 
-    def _note(self, _connection: object, _cursor: object, statement: str, given: Any, *_more: object) -> None:
+    def _note(
+        self, _connection: object, _cursor: object, statement: str, parameters: Any, *_more: object
+    ) -> None:
         if statement.lstrip().startswith(("SELECT", "UPDATE", "WITH", "DELETE")):
-            self.statements.setdefault(statement, given[0] if isinstance(given, list) else given)
+            self.statements.setdefault(
+                statement, parameters[0] if isinstance(parameters, list) else parameters
+            )
 
 
 async def rounds(

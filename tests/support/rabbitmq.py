@@ -219,14 +219,14 @@ class Rabbit:
     def settings(self, home: Path, vhost: str, user: str = "gateway", **more: object) -> AmqpSettings:
         """The log-in of a user, with its password in a file of the home."""
         (home / f"{user}.password").write_text(f"{user}\n")
-        known: dict[str, object] = {
+        settings: dict[str, object] = {
             "host": self.host,
             "port": self.port,
             "vhost": vhost,
             "user": user,
             "password_file": f"{user}.password",
         }
-        return AmqpSettings.model_validate(known | more)
+        return AmqpSettings.model_validate(settings | more)
 
 
 def section(settings: BrokerSettings, title: str = "amqp") -> str:

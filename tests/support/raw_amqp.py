@@ -41,7 +41,7 @@ class Properties:
     user_id: bytes | None = None
 
     def written(self) -> bytes:
-        given = (
+        values = (
             (1 << 15, self.content_type and short(self.content_type)),
             (1 << 13, self.headers),
             (1 << 12, None if self.delivery_mode is None else bytes([self.delivery_mode])),
@@ -51,7 +51,7 @@ class Properties:
             (1 << 6, self.timestamp),
             (1 << 4, self.user_id and short(self.user_id)),
         )
-        there = [(flag, value) for flag, value in given if value is not None]
+        there = [(flag, value) for flag, value in values if value is not None]
         return struct.pack(">H", sum(flag for flag, _ in there)) + b"".join(value for _, value in there)
 
 

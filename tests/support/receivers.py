@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import StreamRequestHandler, TCPServer, ThreadingTCPServer
 
-from tests.support.tls import Issued
+from tests.support.tls import IssuedCertificate
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server(issued: Issued, implicit: bool = False) -> Iterator[Mailbox]:
+def mail_server(issued: IssuedCertificate, implicit: bool = False) -> Iterator[Mailbox]:
     """An SMTP server of its own thread on a free port of 127.0.0.1, while the context is open; `implicit`: it
     speaks TLS from the first byte."""
     box = Mailbox()
@@ -87,7 +87,7 @@ def mail_server(issued: Issued, implicit: bool = False) -> Iterator[Mailbox]:
 
 
 @dataclass
-class Posted:
+class PostedRequest:
     path: str
     headers: dict[str, str]
     body: bytes
@@ -100,7 +100,7 @@ class Posts:
     url: str = ""
     failing: int = 0
     failing_with: int = 503
-    taken: list[Posted] = field(default_factory=list)
+    taken: list[PostedRequest] = field(default_factory=list)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def http_receiver() -> Iterator[Posts]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             failing = posts.failing > 0
             posts.failing -= failing
-            posts.taken.append(Posted(self.path, dict(self.headers), body))
+            posts.taken.append(PostedRequest(self.path, dict(self.headers), body))
             self.send_response(posts.failing_with if failing else 200)
             self.send_header("Location", f"{posts.url}/elsewhere")
             self.send_header("Content-Length", "0")

@@ -53,7 +53,7 @@ class Gateway:
         self._arguments = arguments
         self._root = root
         self._node: subprocess.Popen[bytes] | None = None
-        self.found()
+        self.create_home()
         founded = str(self.home.settings().sftp.port)
         self.configure("port", str(self.port))
         for known_hosts in self.home.path.glob("clients/*/known_hosts"):
@@ -69,7 +69,7 @@ class Gateway:
         if self.running:
             self.kill()
 
-    def found(self) -> None:
+    def create_home(self) -> None:
         """Makes the home as `gateway init` does."""
         shutil.copytree(_founded(), self.home.path)
 

@@ -47,7 +47,7 @@ class HandClock:
         return datetime.now(UTC) + self.ahead
 
 
-class Served:
+class SftpHarness:
     """A running server with the accounts `broker` and `other`; a test may replace `intake`."""
 
     def __init__(
@@ -129,7 +129,7 @@ class Served:
                 collected.append((name, stream.read()))
         return collected
 
-    def judge(self, event: Event, *given: Receipt) -> list[str]:
+    def judge(self, event: Event, *receipts: Receipt) -> list[str]:
         """Gives every message that waits the same judgement; returns their ids."""
         claimed: Sequence[Received] = self.run(self.messages.claim(1000, self.clock(), timedelta()))
         for received in claimed:
@@ -138,7 +138,7 @@ class Served:
                 attempt=received.attempts,
                 fence=received.fence,
                 event=event,
-                receipts=given,
+                receipts=receipts,
             )
             assert isinstance(self.run(self.messages.decide(decision, self.clock())), Applied)
         return [received.arrival.id for received in claimed]
@@ -182,9 +182,9 @@ class Served:
 @contextmanager
 def serving(
     root: Path, blobs_root: Path | None = None, host_keys: Sequence[HostKey] | None = None
-) -> Iterator[Served]:
+) -> Iterator[SftpHarness]:
     """`host_keys` are such as clients have not been told of; else there is one that they know."""
-    served = Served(root, blobs_root, host_keys)
+    served = SftpHarness(root, blobs_root, host_keys)
     try:
         yield served
     finally:

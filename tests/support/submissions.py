@@ -101,7 +101,7 @@ REQUEST: Final = Subject(
 
 
 @dataclass(frozen=True)
-class Sent:
+class PackagedSubmission:
     """A submission with the package that goes with it."""
 
     submission: Submission
@@ -126,19 +126,20 @@ def sent(
     bare: bool = False,
     name: str | None = None,
     party: str = BROKER,
-    stated: Callable[[tuple[Part, ...]], tuple[Part, ...]] = lambda parts: parts,
-    matter: Subject = DECLARATION,
+    change_parts: Callable[[tuple[Part, ...]], tuple[Part, ...]] = lambda parts: parts,
+    subject: Subject = DECLARATION,
     risk: Risk = Risk.LOW,
     linked: str | None = None,
     copy_of: str = "",
     second_office: str = "",
     **facts: str,
-) -> Sent:
-    """A message as the gateway submits it; `stated` changes the parts that the envelope names. A fact that is
-    empty is left out. In transit, that for the `second_office` is a `copy_of` the message of the first."""
+) -> PackagedSubmission:
+    """A message as the gateway submits it; `change_parts` changes the parts that the envelope names. A fact
+    that is empty is left out. In transit, that for the `second_office` is a `copy_of` the message of the
+    first."""
     files = parts or {"报关单.xml": f"<DecMessage>{reference}</DecMessage>".encode(), "发票.pdf": b"%PDF-1.4"}
     package = next(iter(files.values())) if bare else zipped(files)
-    found = tuple(
+    package_parts = tuple(
         Part(name=name, sha256=sha(body), size=len(body), pdf=Pdf(pages=1) if name.endswith(".pdf") else None)
         for name, body in files.items()
     )
@@ -155,13 +156,18 @@ def sent(
     )
     envelope = build_envelope(
         received=Received(arrival=arrival, attempts=1, link=ChainLink(sequence=1, digest="00" * 32)),
-        package=Package(document=b"", document_name=found[0].name, is_zip=not bare, parts=stated(found)),
+        package=Package(
+            document=b"",
+            document_name=package_parts[0].name,
+            is_zip=not bare,
+            parts=change_parts(package_parts),
+        ),
         facts=Facts(
-            key=Key(party=party, family=matter.family, type=matter.type, reference=reference),
+            key=Key(party=party, family=subject.family, type=subject.type, reference=reference),
             content="00" * 32,
             body="00" * 32,
             operation=operation,
-            values={name: fact for name, fact in {**matter.facts, **facts}.items() if fact},
+            values={name: fact for name, fact in {**subject.facts, **facts}.items() if fact},
         ),
         sender=Party(code=party, scc="91310000MA1FL00001", name="报关行", roles=(Role.BROKER,)),
         findings=(),
@@ -182,7 +188,7 @@ def sent(
         package_name=name,
         package_size=len(package),
     )
-    return Sent(submission, package)
+    return PackagedSubmission(submission, package)
 
 
 def given_answers(backend: Backend) -> Sequence[Answer]:
@@ -194,7 +200,7 @@ def values(answer: Answer) -> dict[str, str]:
     return {etree.QName(child).localname: child.text or "" for child in root}
 
 
-asked = partial(sent, matter=REQUEST)
+asked = partial(sent, subject=REQUEST)
 
 
 def reference_customs(folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> ReferenceCustoms:
@@ -272,7 +278,7 @@ def over_http(
     return OverHttp(folder, reference_customs(folder, certificate_pem), dxp)
 
 
-class Opened(Backend, Protocol):
+class ClosableBackend(Backend, Protocol):
     def close(self) -> None: ...
 
 
@@ -285,8 +291,8 @@ class BackendCase:
     too; its folder is given queues (`amqp_office.lodge`) before it is opened.
     """
 
-    open: Callable[..., Opened]
-    send: Callable[..., Sent]
+    open: Callable[..., ClosableBackend]
+    send: Callable[..., PackagedSubmission]
     answers: tuple[str, ...]
     number: str
     file: str

@@ -21,7 +21,7 @@ BEGINS: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedCertificate:
     """Files (PEM) of a certificate, its key and the authority that issued it."""
 
     certificate: Path
@@ -29,7 +29,7 @@ class Issued:
     ca: Path
 
 
-def issued(folder: Path, name: str, authority: str = "authority") -> Issued:
+def issued(folder: Path, name: str, authority: str = "authority") -> IssuedCertificate:
     """A certificate for 127.0.0.1 in the name of `name`, for either end; another one at each call."""
     folder.mkdir(parents=True, exist_ok=True)
     ca_key, ca = _authority(authority)
@@ -41,7 +41,7 @@ def issued(folder: Path, name: str, authority: str = "authority") -> Issued:
         .add_extension(_issuer(ca_key), critical=False)
         .sign(ca_key, SHA256())
     )
-    files = Issued(folder / f"{name}.crt", folder / f"{name}.key", folder / f"{authority}.crt")
+    files = IssuedCertificate(folder / f"{name}.crt", folder / f"{name}.key", folder / f"{authority}.crt")
     files.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
     files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     files.ca.write_bytes(ca.public_bytes(Encoding.PEM))

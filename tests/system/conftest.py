@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.amqp import Place, founded
+from tests.support.amqp import AmqpHome, founded
 from tests.support.invariants import unfinished, violations
 from tests.support.rabbitmq import Rabbit
 from tests.support.served import ROOT, Gateway
@@ -88,7 +88,7 @@ def mortal(_sound: list[Mortal], tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="session")
-def amqp(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def amqp(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AmqpHome]:
     """A served home with the AMQP channel, for tests that leave it and its broker running."""
     place = founded(tmp_path_factory.mktemp("amqp"), rabbit)
     with place.gateway:

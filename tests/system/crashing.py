@@ -97,10 +97,10 @@ from gateway.model.message import Received  # noqa: E402
 serve_worker_really = worker._serve
 
 
-def serve_worker(*given: Any) -> None:
+def serve_worker(*arguments: Any) -> None:
     """The life of a worker in which one file meets what the plan says."""
     vars(worker).update(judge=_judge)
-    serve_worker_really(*given)
+    serve_worker_really(*arguments)
 
 
 def _judge(received: Received, *arguments: Any) -> Any:

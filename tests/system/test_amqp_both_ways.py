@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from adapters.cli.exit_codes import UNREACHABLE
 from adapters.home.clock import utc_now
 from gateway.formats.xml import trusted
-from tests.support.amqp import Place, Platform, connected, run
+from tests.support.amqp import AmqpHome, Platform, connected, run
 from tests.support.amqp_backend import backend_settings
 from tests.support.declarations import Declaration
 from tests.support.invariants import unfinished, violations
@@ -32,11 +32,11 @@ TOLD: Final = {
 
 
 @pytest.fixture(scope="module")
-def place(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> AmqpHome:
     """A home, not served yet, with the channel and customs in one virtual host, and whose receipts of both
     the broker and its trader go out over it."""
     gateway = Gateway(tmp_path_factory.mktemp("both"))
-    place = Place(gateway, rabbit, rabbit.vhost(BROKER, TRADER))
+    place = AmqpHome(gateway, rabbit, rabbit.vhost(BROKER, TRADER))
     connected(gateway, rabbit.settings(gateway.home.path, place.vhost), (BROKER, TRADER))
     customs = backend_settings(rabbit, gateway.home.path, place.vhost)
     settings = gateway.home.path / "gateway.toml"
@@ -52,14 +52,14 @@ def place(rabbit: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @contextmanager
-def customs(place: Place) -> Iterator[None]:
+def customs(place: AmqpHome) -> Iterator[None]:
     home = place.gateway.home.path
     with customs_served(home, "--amqp", "--home", str(home)) as ready:
         assert ready["amqp"] == f"{place.rabbit.host}:{place.rabbit.port}"
         yield
 
 
-async def told(platform: Platform, about: str) -> list[AbstractIncomingMessage]:
+async def messages_about(platform: Platform, about: str) -> list[AbstractIncomingMessage]:
     """What the account is told of a declaration, until that is all; without requests for documents."""
     heard: list[AbstractIncomingMessage] = []
     while Counter(each.type for each in heard) != TOLD[platform.account]:
@@ -70,7 +70,7 @@ async def told(platform: Platform, about: str) -> list[AbstractIncomingMessage]:
 
 
 def test_a_declaration_is_released_and_its_broker_and_trader_are_notified_over_amqp_alone(
-    place: Place,
+    place: AmqpHome,
 ) -> None:
     async def test() -> None:
         async with (
@@ -80,8 +80,8 @@ def test_a_declaration_is_released_and_its_broker_and_trader_are_notified_over_a
             await platform.send(
                 render(Declaration(reference="BOTHWAYS1")), "both-1", correlation_id="order 9"
             )
-            receipts = await told(platform, "BOTHWAYS1")
-            notices = [each for each in await told(trader, "BOTHWAYS1") if each.type == "notice"]
+            receipts = await messages_about(platform, "BOTHWAYS1")
+            notices = [each for each in await messages_about(trader, "BOTHWAYS1") if each.type == "notice"]
         # The sender's own word comes back with each; the trader sent nothing, and has none.
         assert {each.correlation_id for each in receipts} == {"order 9"}
         assert {each.correlation_id for each in notices} == {None}

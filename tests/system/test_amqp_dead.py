@@ -16,7 +16,7 @@ from adapters.store.tables.messages import events
 from adapters.store.write.in_force import NODE
 from adapters.transport.amqp.aside import DeadLetterQueue, browse, put_back
 from docs.generate import ROOT
-from tests.support.amqp import LARGEST, Place, Platform, dead, over_amqp, run
+from tests.support.amqp import LARGEST, AmqpHome, Platform, dead, over_amqp, run
 from tests.support.declarations import owing_nothing
 from tests.support.rendering import render
 
@@ -26,7 +26,7 @@ PATIENCE = 300.0  # commands take seconds each where the machine is busy
 
 
 @pytest.fixture(scope="module")
-def login(amqp: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+def login(amqp: AmqpHome, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The user of the runbook, with the rights that stand there."""
     for line in re.findall(r"^rabbitmqctl (.*)$", ENTRY, re.MULTILINE):
         words = [word.strip("'") for word in line.replace(" customs ", f" {amqp.vhost} ").split()]
@@ -37,11 +37,11 @@ def login(amqp: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, .
 
 
 @pytest.fixture
-def command(amqp: Place) -> Callable[..., subprocess.CompletedProcess[str]]:
+def command(amqp: AmqpHome) -> Callable[..., subprocess.CompletedProcess[str]]:
     return lambda *arguments: amqp.gateway.cli("amqp", "dead", *arguments)
 
 
-def aside(amqp: Place, queue: str = "gateway.dead", exchange: str = "gateway.in") -> DeadLetterQueue:
+def aside(amqp: AmqpHome, queue: str = "gateway.dead", exchange: str = "gateway.in") -> DeadLetterQueue:
     settings = amqp.gateway.home.settings().amqp
     assert settings is not None
     return DeadLetterQueue(
@@ -55,16 +55,16 @@ def aside(amqp: Place, queue: str = "gateway.dead", exchange: str = "gateway.in"
     )
 
 
-async def lying(amqp: Place, *wanted: str) -> list[dict[str, Any]]:
+async def lying(amqp: AmqpHome, *message_ids: str) -> list[dict[str, Any]]:
     """What lies in gateway.dead, when all that is wanted does."""
     while True:
         async with browse(aside(amqp)) as view:
-            if {each["message_id"] for each in view.facts} >= set(wanted):
+            if {each["message_id"] for each in view.facts} >= set(message_ids):
                 return view.facts
 
 
 def test_dead_letters_are_listed_shown_returned_and_dropped_with_a_reason(
-    amqp: Place,
+    amqp: AmqpHome,
     login: tuple[str, ...],
     command: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
@@ -118,7 +118,7 @@ def test_dead_letters_are_listed_shown_returned_and_dropped_with_a_reason(
     assert json.loads(acts["put-aside-dropped"])["of"]["message_id"] == "dead-2"
 
 
-def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: Place) -> None:
+def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, "gateway")) as connection:
             exchange = await (await connection.channel()).get_exchange("gateway.dead", ensure=False)
@@ -134,7 +134,7 @@ def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: Place) ->
     run(test, PATIENCE)
 
 
-def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: Place) -> None:
+def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: AmqpHome) -> None:
     """Ended between the broker's word and the acknowledgement, as by a kill: it is there twice."""
 
     async def ended() -> None:
@@ -166,7 +166,7 @@ def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: P
     run(test, PATIENCE)
 
 
-def test_a_message_that_the_broker_dead_lettered_is_shown_with_its_reason_and_stays(amqp: Place) -> None:
+def test_a_message_that_the_broker_dead_lettered_is_shown_with_its_reason_and_stays(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             await platform.send(bytes(LARGEST + 1), "dead-3", correlation_id="dead-3")

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from gateway.model.faults import Fault
-from tests.support.amqp import Place, Platform, founded, run
+from tests.support.amqp import AmqpHome, Platform, founded, run
 from tests.support.rabbitmq import Rabbit
 from tests.support.raw_amqp import Properties, field, publish, table
 
@@ -40,7 +40,7 @@ _UNREADABLE: Final = {
 
 @pytest.mark.parametrize("case", _UNREADABLE)
 def test_a_message_that_cannot_be_read_is_put_aside_at_once_and_its_sender_is_notified(
-    amqp: Place, case: str
+    amqp: AmqpHome, case: str
 ) -> None:
     properties = replace(_UNREADABLE[case], user_id=b"broker-aa")
     reason = {
@@ -80,7 +80,7 @@ _NOT_WRITTEN_AGAIN: Final = {
 
 @pytest.mark.parametrize("case", _NOT_WRITTEN_AGAIN)
 def test_a_message_that_cannot_be_republished_is_put_aside_by_the_broker_and_its_sender_is_notified(
-    amqp: Place, case: str
+    amqp: AmqpHome, case: str
 ) -> None:
     properties, reason = _NOT_WRITTEN_AGAIN[case]
     before = connections_lost(amqp)
@@ -97,23 +97,23 @@ def test_a_message_that_cannot_be_republished_is_put_aside_by_the_broker_and_its
     assert connections_lost(amqp) == before
 
 
-def connections(amqp: Place) -> list[tuple[str, str]]:
+def connections(amqp: AmqpHome) -> list[tuple[str, str]]:
     """Which were connected and lost, in order."""
     logged = [json.loads(line) for line in amqp.gateway.log.read_text("utf-8").splitlines()]
     return [(each["event"], each["connection"]) for each in logged if each["event"].startswith("broker ")]
 
 
-def connections_lost(amqp: Place) -> list[str]:
+def connections_lost(amqp: AmqpHome) -> list[str]:
     return [name for event, name in connections(amqp) if event == "broker lost"]
 
 
-def connected_again(amqp: Place) -> bool:
+def connected_again(amqp: AmqpHome) -> bool:
     return [event for event, name in connections(amqp) if name == "gateway replying"][
         -1
     ] == "broker connected"
 
 
-def test_a_direct_reply_that_was_made_up_ends_no_connection_that_others_need(amqp: Place) -> None:
+def test_a_direct_reply_that_was_made_up_ends_no_connection_that_others_need(amqp: AmqpHome) -> None:
     before = connections_lost(amqp)
     made_up = {
         name: b"amq.rabbitmq.reply-to." + rest
@@ -136,7 +136,7 @@ def test_a_direct_reply_that_was_made_up_ends_no_connection_that_others_need(amq
     assert set(connections_lost(amqp)[len(before) :]) == {"gateway replying"}
 
 
-def test_an_account_whose_queue_takes_nothing_stands_before_nobody(amqp: Place) -> None:
+def test_an_account_whose_queue_takes_nothing_stands_before_nobody(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with (
             await Platform.connect(amqp.rabbit, amqp.vhost) as platform,
@@ -162,7 +162,7 @@ _TAKEN: Final = {
 
 
 @pytest.mark.parametrize("case", _TAKEN)
-def test_properties_that_the_gateway_does_not_use_may_have_any_value(amqp: Place, case: str) -> None:
+def test_properties_that_the_gateway_does_not_use_may_have_any_value(amqp: AmqpHome, case: str) -> None:
     properties, key = _TAKEN[case]
 
     async def test() -> None:

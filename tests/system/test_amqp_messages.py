@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from adapters.store.tables.messages import messages
 from gateway.formats import xml
-from tests.support.amqp import Place, Platform, run, tool
+from tests.support.amqp import AmqpHome, Platform, run, tool
 from tests.support.declarations import owing_nothing
 from tests.support.rendering import packed, render
 from tests.support.served import Gateway
@@ -19,7 +19,7 @@ def stored(gateway: Gateway, name: str) -> list[str]:
         return list(store.execute(select(messages.c.channel).where(messages.c.name == name)).scalars())
 
 
-def test_a_declaration_comes_in_and_its_receipts_go_out(amqp: Place) -> None:
+def test_a_declaration_comes_in_and_its_receipts_go_out(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             body = render(owing_nothing("AMQPWAY0001"))
@@ -37,7 +37,7 @@ def test_a_declaration_comes_in_and_its_receipts_go_out(amqp: Place) -> None:
     run(test)
 
 
-def test_without_a_correlation_id_receipts_bear_the_message_id(amqp: Place) -> None:
+def test_without_a_correlation_id_receipts_bear_the_message_id(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             await platform.send(render(owing_nothing("AMQPWAY0002")), "way 2/")
@@ -47,7 +47,7 @@ def test_without_a_correlation_id_receipts_bear_the_message_id(amqp: Place) -> N
     run(test)
 
 
-def test_receipts_go_to_the_queue_of_the_senders_own_that_it_names(amqp: Place) -> None:
+def test_receipts_go_to_the_queue_of_the_senders_own_that_it_names(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             own = await platform.channel.declare_queue("broker-aa.answers", durable=True)
@@ -58,7 +58,7 @@ def test_receipts_go_to_the_queue_of_the_senders_own_that_it_names(amqp: Place) 
     run(test)
 
 
-def test_a_direct_reply_is_honoured(amqp: Place) -> None:
+def test_a_direct_reply_is_honoured(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             replies: asyncio.Queue[aio_pika.abc.AbstractIncomingMessage] = asyncio.Queue()
@@ -71,7 +71,7 @@ def test_a_direct_reply_is_honoured(amqp: Place) -> None:
     run(test)
 
 
-def test_the_queue_of_another_account_gets_nothing(amqp: Place) -> None:
+def test_the_queue_of_another_account_gets_nothing(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with (
             await Platform.connect(amqp.rabbit, amqp.vhost) as platform,
@@ -86,7 +86,7 @@ def test_the_queue_of_another_account_gets_nothing(amqp: Place) -> None:
     run(test)
 
 
-def test_clients_of_another_vendor_receive_receipts(amqp: Place) -> None:
+def test_clients_of_another_vendor_receive_receipts(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             own = await platform.channel.declare_queue("broker-aa.tools", durable=True)
@@ -101,7 +101,7 @@ def test_clients_of_another_vendor_receive_receipts(amqp: Place) -> None:
     run(test)
 
 
-def test_a_package_that_was_uploaded_over_sftp_is_claimed(amqp: Place) -> None:
+def test_a_package_that_was_uploaded_over_sftp_is_claimed(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             body = render(owing_nothing("AMQPWAY0008"))
@@ -118,7 +118,7 @@ def test_a_package_that_was_uploaded_over_sftp_is_claimed(amqp: Place) -> None:
     run(test)
 
 
-def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: Place) -> None:
+def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             body = render(owing_nothing("AMQPWAY0009"))
@@ -144,7 +144,7 @@ def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: P
     run(test)
 
 
-def test_a_package_is_recognised_by_the_content_types_that_clients_write(amqp: Place) -> None:
+def test_a_package_is_recognised_by_the_content_types_that_clients_write(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
             kinds = {
@@ -165,9 +165,9 @@ def test_a_package_is_recognised_by_the_content_types_that_clients_write(amqp: P
 
 async def claim(platform: Platform, file: str, body: bytes, message_id: str, size: int | None = None) -> None:
     digest = hashlib.sha256(body).hexdigest()
-    said = f'{{"file": "{file}", "size": {len(body) if size is None else size}, "sha256": "{digest}"}}'
+    text = f'{{"file": "{file}", "size": {len(body) if size is None else size}, "sha256": "{digest}"}}'
     kind = "application/vnd.customs-edi-gateway.claim+json"
-    await platform.send(said.encode(), message_id, content_type=kind)
+    await platform.send(text.encode(), message_id, content_type=kind)
 
 
 def _upload(gateway: Gateway, name: str, body: bytes) -> None:

@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel
 
 from tests.support.amqp import LARGEST, connected
 from tests.support.rabbitmq import ADMIN, Rabbit
-from tests.system.test_metrics_served import Observed
+from tests.system.test_metrics_served import ObservedGateway
 
 NODE = "node"
 
@@ -26,7 +26,7 @@ async def without_binding(channel: AbstractChannel) -> None:
 
 
 @dataclass(frozen=True)
-class Gone:
+class BrokerDamage:
     """What somebody takes away at the broker, and what the gateway may configure and write there then."""
 
     take: Callable[[AbstractChannel], Awaitable[None]]
@@ -35,8 +35,8 @@ class Gone:
 
 
 WAYS = {
-    "an exchange that may not be declared": Gone(without_exchange, configure="^$"),
-    "a binding that may not be made": Gone(without_binding, write="^gateway[.](dead|receipts)$"),
+    "an exchange that may not be declared": BrokerDamage(without_exchange, configure="^$"),
+    "a binding that may not be made": BrokerDamage(without_binding, write="^gateway[.](dead|receipts)$"),
 }
 
 
@@ -46,7 +46,7 @@ def test_a_queue_that_may_not_be_declared_makes_the_node_not_ready_and_raises_an
 ) -> None:
     vhost, gone = rabbit.vhost(), WAYS[way]
     rabbit.allow(vhost, NODE, ".*", ".*", ".*")
-    gateway = Observed(tmp_path)
+    gateway = ObservedGateway(tmp_path)
     connected(gateway, rabbit.settings(gateway.home.path, vhost, NODE, largest=LARGEST))
     gateway.observe("[alarms]", "seconds = 0.1", "amqp_minutes = 0", "quiet_minutes = 0")
 

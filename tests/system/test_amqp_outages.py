@@ -9,7 +9,7 @@ from pathlib import Path
 import aio_pika
 from aio_pika.exceptions import AMQPError
 
-from tests.support.amqp import Place, Platform, founded, run
+from tests.support.amqp import AmqpHome, Platform, founded, run
 from tests.support.declarations import owing_nothing
 from tests.support.invariants import violations
 from tests.support.rabbitmq import Rabbit
@@ -56,7 +56,7 @@ async def confirmed(platform: Platform, message_id: str) -> bool:
     return True
 
 
-def test_a_queue_that_was_deleted_is_consumed_again(amqp: Place) -> None:
+def test_a_queue_that_was_deleted_is_consumed_again(amqp: AmqpHome) -> None:
     async def test() -> None:
         url = amqp.rabbit.url(amqp.vhost, "gateway")
         async with await aio_pika.connect(url) as connection:

@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from pamqp.common import FieldTable
 
-from tests.support.amqp import Place, Platform, heard, run
+from tests.support.amqp import AmqpHome, Platform, heard, run
 from tests.support.declarations import owing_nothing
 from tests.support.rabbitmq import ADMIN
 from tests.support.rendering import render
@@ -23,7 +23,7 @@ QUORUM: Final[FieldTable] = {"x-queue-type": "quorum"}
 
 
 @asynccontextmanager
-async def newcomer(amqp: Place) -> AsyncIterator[AbstractConnection]:
+async def newcomer(amqp: AmqpHome) -> AsyncIterator[AbstractConnection]:
     """An account that has no queue."""
     async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, ACCOUNT)) as connection:
         await (await connection.channel()).queue_delete(QUEUE)
@@ -54,12 +54,14 @@ async def final(queue: AbstractQueue, of: str) -> None:
             return
 
 
-def said(place: Place, event: str) -> list[dict[str, Any]]:
+def log_entries(place: AmqpHome, event: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in place.gateway.log.read_text("utf-8").splitlines()]
     return [each for each in lines if each["event"] == event]
 
 
-def test_an_account_gets_its_queue_with_its_first_receipt_and_again_where_it_was_deleted(amqp: Place) -> None:
+def test_an_account_gets_its_queue_with_its_first_receipt_and_again_where_it_was_deleted(
+    amqp: AmqpHome,
+) -> None:
     async def test() -> None:
         async with newcomer(amqp) as connection:
             channel = await connection.channel()
@@ -71,14 +73,14 @@ def test_an_account_gets_its_queue_with_its_first_receipt_and_again_where_it_was
                 await queue.delete(if_unused=False, if_empty=False)
             # A message that is not taken is told of as well where nothing hears yet.
             await sent(channel, b"", "queue-3")
-            while (told := await heard(await made(connection))).correlation_id != "queue-3":
+            while (receipt := await heard(await made(connection))).correlation_id != "queue-3":
                 pass
-            assert told.type == "refused"
+            assert receipt.type == "refused"
 
     run(test)
 
 
-def test_a_queue_that_the_account_has_made_otherwise_is_used_as_it_is(amqp: Place) -> None:
+def test_a_queue_that_the_account_has_made_otherwise_is_used_as_it_is(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with newcomer(amqp) as connection:
             channel = await connection.channel()
@@ -91,23 +93,23 @@ def test_a_queue_that_the_account_has_made_otherwise_is_used_as_it_is(amqp: Plac
 
 
 def test_receipts_wait_for_a_queue_that_the_gateway_may_not_declare_and_delay_no_others(
-    amqp: Place,
+    amqp: AmqpHome,
 ) -> None:
-    before = len(said(amqp, "no queue for receipts"))
+    before = len(log_entries(amqp, "no queue for receipts"))
 
     async def test() -> None:
         async with newcomer(amqp) as connection:
             channel = await connection.channel()
             await sent(channel, render(owing_nothing("MAYNOT0001")), "may-not")
             await asyncio.to_thread(
-                amqp.gateway.until, lambda: len(said(amqp, "no queue for receipts")) > before
+                amqp.gateway.until, lambda: len(log_entries(amqp, "no queue for receipts")) > before
             )
-            warning = said(amqp, "no queue for receipts")[-1]
+            warning = log_entries(amqp, "no queue for receipts")[-1]
             assert (warning["account"], "ACCESS_REFUSED" in warning["why"]) == (ACCOUNT, True)
             async with await Platform.connect(amqp.rabbit, amqp.vhost) as other:  # makes its queue itself
                 await other.send(render(owing_nothing("MAYNOT0002")), "may-not-2")
                 await other.final("may-not-2")
-            assert said(amqp, "receipts wait")
+            assert log_entries(amqp, "receipts wait")
             await as_told(amqp, warning["do"])
             await final(await made(connection), "may-not")
 
@@ -118,7 +120,7 @@ def test_receipts_wait_for_a_queue_that_the_gateway_may_not_declare_and_delay_no
         amqp.rabbit.allow(amqp.vhost, "gateway", ".*", ".*", ".*")
 
 
-async def as_told(place: Place, commands: str) -> None:
+async def as_told(place: AmqpHome, commands: str) -> None:
     """What `rabbitmqadmin` does with these arguments, as an operator of the broker."""
     queue, binding = (dict(re.findall(r"(\w+)=(\S+)", each)) for each in commands.split("; "))
     async with await aio_pika.connect(place.rabbit.url(place.vhost, ADMIN)) as connection:

@@ -11,7 +11,7 @@ from aio_pika.exceptions import ChannelClosed
 from paramiko import SFTPFile
 
 from gateway.model.faults import Fault
-from tests.support.amqp import LARGEST, Place, Platform, dead, run, tool
+from tests.support.amqp import LARGEST, AmqpHome, Platform, dead, run, tool
 
 CLAIM: Final = "application/vnd.customs-edi-gateway.claim+json"
 SHA256: Final = "0" * 64
@@ -42,14 +42,14 @@ CASES: Final[dict[str, tuple[Fault, bytes, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_is_notified(
-    amqp: Place, case: str
+    amqp: AmqpHome, case: str
 ) -> None:
     fault, body, properties = CASES[case]
 
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
-            given = {"message_id": f"refused {case}", "correlation_id": case, **properties}
-            await platform.send(body, **given)
+            values = {"message_id": f"refused {case}", "correlation_id": case, **properties}
+            await platform.send(body, **values)
             refusal = await platform.refusal(case)
             aside = await dead(amqp.rabbit, amqp.vhost, case)
         assert aside.body == body
@@ -65,7 +65,7 @@ def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_is_notified(
 
 
 def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_is_notified(
-    amqp: Place,
+    amqp: AmqpHome,
 ) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
@@ -77,7 +77,7 @@ def test_a_package_that_is_too_large_is_put_aside_by_the_broker_and_its_sender_i
     run(test)
 
 
-def test_a_message_without_a_user_is_put_aside_and_nobody_is_notified(amqp: Place) -> None:
+def test_a_message_without_a_user_is_put_aside_and_nobody_is_notified(amqp: AmqpHome) -> None:
     async def test() -> None:
         url = amqp.rabbit.url(amqp.vhost, "broker-aa")
         options = ("-e", "gateway.in", "-r", "x", "-C", "application/xml", "-b", "<tool/>")
@@ -88,7 +88,7 @@ def test_a_message_without_a_user_is_put_aside_and_nobody_is_notified(amqp: Plac
     run(test)
 
 
-def test_a_user_whose_receipts_do_not_go_out_over_amqp_is_refused(amqp: Place) -> None:
+def test_a_user_whose_receipts_do_not_go_out_over_amqp_is_refused(amqp: AmqpHome) -> None:
     async def test() -> None:
         amqp.rabbit.allow(amqp.vhost, "trader-a", "^trader-a.*", ".*", ".*")
         async with await Platform.connect(amqp.rabbit, amqp.vhost, "trader-a") as platform:
@@ -100,7 +100,7 @@ def test_a_user_whose_receipts_do_not_go_out_over_amqp_is_refused(amqp: Place) -
     run(test)
 
 
-def test_nobody_sends_as_another(amqp: Place) -> None:
+def test_nobody_sends_as_another(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as platform:
             with pytest.raises(ChannelClosed, match="user_id"):
@@ -115,7 +115,7 @@ def test_nobody_sends_as_another(amqp: Place) -> None:
     ids=["open", "another digest"],
 )
 def test_a_claim_of_an_upload_that_is_not_it_leaves_the_upload(
-    amqp: Place, fault: Fault, finish: Callable[[SFTPFile], None]
+    amqp: AmqpHome, fault: Fault, finish: Callable[[SFTPFile], None]
 ) -> None:
     async def test(client: Any) -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost) as platform:
@@ -132,7 +132,7 @@ def test_a_claim_of_an_upload_that_is_not_it_leaves_the_upload(
         run(lambda: test(client))
 
 
-def test_a_message_beyond_an_accounts_allowance_is_refused_with_a_notice(amqp: Place) -> None:
+def test_a_message_beyond_an_accounts_allowance_is_refused_with_a_notice(amqp: AmqpHome) -> None:
     async def test() -> None:
         async with await Platform.connect(amqp.rabbit, amqp.vhost, "broker-b") as platform:
             await platform.send(b"<longer-than-ten/>", "beyond", correlation_id="beyond")
@@ -146,7 +146,7 @@ def test_a_message_beyond_an_accounts_allowance_is_refused_with_a_notice(amqp: P
         _allow(amqp, 0)
 
 
-def _allow(amqp: Place, daily_bytes: int) -> None:
+def _allow(amqp: AmqpHome, daily_bytes: int) -> None:
     """Of broker-b; 0 sets no bound."""
     parties = amqp.gateway.home.path / "parties.toml"
     text = parties.read_text("utf-8")

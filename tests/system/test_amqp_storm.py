@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 
 from adapters.store.tables.messages import receipts
 from adapters.store.tables.operations import replies
-from tests.support.amqp import XML, Place, Platform, founded, run
+from tests.support.amqp import XML, AmqpHome, Platform, founded, run
 from tests.support.declarations import owing_nothing
 from tests.support.invariants import unfinished, violations
 from tests.support.rabbitmq import Rabbit
@@ -38,7 +38,7 @@ PATIENCE: Final = 60 + MESSAGES * 0.4  # seconds
 class Storm:
     """Publishers that send everything until it is confirmed, and one who hears the receipts."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: AmqpHome) -> None:
         self.place = place
         self.waiting = [f"STORM{number:05}" for number in reversed(range(MESSAGES))]
         self.confirmed: set[str] = set()
@@ -170,7 +170,7 @@ def test_messages_confirmed_while_processes_are_killed_have_one_final_receipt_ea
         )
 
 
-def _finals(place: Place) -> dict[str, int]:
+def _finals(place: AmqpHome) -> dict[str, int]:
     """How many different final receipts the store has, by the message id of what they are for."""
     query = (
         select(replies.c.message_id, func.count(func.distinct(receipts.c.body)))

@@ -11,19 +11,19 @@ import aio_pika
 from sqlalchemy import select
 
 from adapters.store.tables.messages import messages
-from tests.support.amqp import Place, Platform, founded, run
+from tests.support.amqp import AmqpHome, Platform, founded, run
 from tests.support.declarations import owing_nothing
 from tests.support.invariants import unfinished, violations
 from tests.support.rabbitmq import Rabbit
 from tests.support.rendering import render
 
 
-def stored(place: Place) -> list[str]:
+def stored(place: AmqpHome) -> list[str]:
     with place.gateway.reading() as store:
         return list(store.execute(select(messages.c.name).where(messages.c.channel == "amqp")).scalars())
 
 
-def why_lost(place: Place) -> list[str]:
+def why_lost(place: AmqpHome) -> list[str]:
     """Why the consuming connection was lost, each time."""
     logged = [json.loads(line) for line in place.gateway.log.read_text("utf-8").splitlines()]
     return [

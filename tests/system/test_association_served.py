@@ -53,11 +53,11 @@ def message(gateway: Gateway, name: str, state: str) -> dict[str, Any]:
     """The message that was sent under this file name, once it is in this state."""
     query = select(messages).where(messages.c.name == name, messages.c.kind == "inbound")
 
-    def found() -> dict[str, Any] | None:
+    def found_row() -> dict[str, Any] | None:
         present = row(gateway, query.order_by(messages.c.seq.desc()))
         return present if present.get("state") == state else None
 
-    there: dict[str, Any] = gateway.until(found)
+    there: dict[str, Any] = gateway.until(found_row)
     return there
 
 
@@ -65,23 +65,23 @@ def codes(message: dict[str, Any]) -> list[str]:
     return [finding["code"] for finding in message["findings"]]
 
 
-def given(gateway: Gateway, account: str, kind: str, name: str) -> etree._Element:
+def receipt_for(gateway: Gateway, account: str, kind: str, name: str) -> etree._Element:
     """The receipt of a kind for the file of that name, once it is there."""
 
-    def found() -> str | None:
+    def receipt_file() -> str | None:
         return next((each for each in gateway.inbox(account) if each.startswith(f"{kind}_{name}_")), None)
 
-    return trusted(gateway.read(account, f"/InBox/{gateway.until(found)}"))
+    return trusted(gateway.read(account, f"/InBox/{gateway.until(receipt_file)}"))
 
 
 def asked(gateway: Gateway, sender: str, **asks: str) -> str:
     """The number of an agreement that the sender asked the association for."""
     name = unused("ASK")
     gateway.send(sender, f"{name}.xml", request(sender, **asks))
-    return given(gateway, sender, "Successed", name).findtext("ConsignNo") or ""
+    return receipt_for(gateway, sender, "Successed", name).findtext("ConsignNo") or ""
 
 
-def told(gateway: Gateway, account: str, number: str) -> list[str]:
+def notices_of(gateway: Gateway, account: str, number: str) -> list[str]:
     """What the account was told of an agreement: the acts, in the order in which they came."""
     names = [each for each in gateway.inbox(account) if each.startswith("Agreement_") and number in each]
     return [act(gateway, account, name) for name in sorted(names, key=lambda each: each.rpartition("_")[2])]
@@ -93,7 +93,7 @@ def act(gateway: Gateway, account: str, name: str) -> str:
 
 def proposal(gateway: Gateway, account: str, number: str) -> Agreement:
     name = f"AgreementNotice_{number}_proposed"
-    return read_notice(given(gateway, account, "Agreement", name)).agreement
+    return read_notice(receipt_for(gateway, account, "Agreement", name)).agreement
 
 
 def declare(gateway: Gateway, number: str, trader: str = "trader-a") -> str:
@@ -135,7 +135,7 @@ def test_both_sides_get_the_notice_byte_for_byte_and_the_association_its_receipt
         (name,) = [each for each in gateway.inbox(account) if number in each]
         assert name.startswith(f"Agreement_AgreementNotice_{number}_proposed_")
         assert gateway.read(account, f"/InBox/{name}") == sent
-    receipt = given(gateway, "association", "Gateway", notice["name"].removesuffix(".xml"))
+    receipt = receipt_for(gateway, "association", "Gateway", notice["name"].removesuffix(".xml"))
     assert receipt.findtext("{*}Verdict") == "accepted"
     assert not [each for each in gateway.inbox("broker-b") if number in each]
 
@@ -152,7 +152,7 @@ def test_a_declaration_waits_for_the_other_side_and_goes_on_when_the_association
 
     assert codes(message(gateway, sent, "closed")) == []
     assert state_of(gateway, number) == AgreementState.USED
-    assert told(gateway, "trader-a", number) == ["proposed", "confirmed"]
+    assert notices_of(gateway, "trader-a", number) == ["proposed", "confirmed"]
 
 
 def test_an_agreement_that_a_trader_proposes_is_confirmed_by_the_broker(
@@ -189,8 +189,8 @@ def test_a_declaration_that_waits_for_a_failed_proposal_is_refused_at_once(
 
     assert codes(message(gateway, sent, "rejected")) == ["agreement-unfit"]
     stands(gateway, number, AgreementState(state))
-    said = given(gateway, "broker-aa", "Agreement", f"AgreementNotice_{number}_{state}")
-    assert read_notice(said).reason == "另行委托"
+    notice = receipt_for(gateway, "broker-aa", "Agreement", f"AgreementNotice_{number}_{state}")
+    assert read_notice(notice).reason == "另行委托"
 
 
 def test_customs_is_notified_of_changes_to_an_agreement_that_it_was_shown(gateway: Gateway) -> None:
@@ -220,7 +220,7 @@ def test_a_request_that_is_not_imported_is_closed_as_refused(gateway: Gateway) -
     name = unused("ASK")
     gateway.send("broker-aa", f"{name}.xml", request("broker-aa", OtherNote="FAIL-1"))
 
-    assert given(gateway, "broker-aa", "Failed", name).find("ConsignNo") is None
+    assert receipt_for(gateway, "broker-aa", "Failed", name).find("ConsignNo") is None
     assert message(gateway, f"{name}.xml", "closed")["customs_status"] == "refused"
 
 
@@ -255,7 +255,7 @@ def test_a_notice_that_is_not_the_associations_own_changes_nothing(
 
     assert codes(message(gateway, name, "rejected")) == [fault]
     assert state_of(gateway, number) == AgreementState.PROPOSED
-    assert told(gateway, "trader-a", number) == ["proposed"]
+    assert notices_of(gateway, "trader-a", number) == ["proposed"]
 
 
 def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
@@ -268,8 +268,8 @@ def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
     gateway.send("association", f"{second}.xml", body)
 
     assert message(gateway, f"{second}.xml", "closed")["linked"] == once["id"]
-    assert given(gateway, "association", "Gateway", second).findtext("{*}MessageId") == once["id"]
-    assert told(gateway, "trader-a", number) == ["proposed", "refused"]
+    assert receipt_for(gateway, "association", "Gateway", second).findtext("{*}MessageId") == once["id"]
+    assert notices_of(gateway, "trader-a", number) == ["proposed", "refused"]
 
 
 def test_a_later_amendment_is_in_the_register_and_both_sides_are_notified(gateway: Gateway) -> None:
@@ -284,7 +284,7 @@ def test_a_later_amendment_is_in_the_register_and_both_sides_are_notified(gatewa
         return (shown["valid_until"], shown["value"]) if shown["valid_until"] == "2029-03-31" else None
 
     assert gateway.until(terms)[1] == "5"
-    gateway.until(lambda: told(gateway, "trader-aa", number)[-1:] == ["amended"])
+    gateway.until(lambda: notices_of(gateway, "trader-aa", number)[-1:] == ["amended"])
     nothing = gateway.cli("association", "amend", number)
     wrong = gateway.cli("association", "amend", number, "--value", "much")
     assert (nothing.returncode, wrong.returncode) == (USAGE, USAGE)

@@ -27,9 +27,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Mortal:
 
 
 def released(node: Mortal, backend: str) -> dict[str, int]:
-    with closing(sqlite3.connect(node.home.path / "backends" / backend / "customs.db")) as book:
+    with closing(sqlite3.connect(node.home.path / "backends" / backend / "customs.db")) as database:
         query = "SELECT reference, count(*) FROM submissions GROUP BY reference"
-        return dict(book.execute(query).fetchall())
+        return dict(database.execute(query).fetchall())
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ def test_a_node_that_is_stopped_finishes_what_it_acknowledges_and_ends_with_0(tm
             unfinished_upload.flush()
             with ThreadPoolExecutor(4) as senders:
                 stopped = threading.Event()
-                told = [senders.submit(send_until, gateway, lane, stopped) for lane in range(4)]
+                uploads = [senders.submit(send_until, gateway, lane, stopped) for lane in range(4)]
                 gateway.until(lambda: len(stored(gateway)) >= 8)
                 code = gateway.stop()
                 stopped.set()
-                acknowledged = [name for each in told for name in each.result()]
+                acknowledged = [name for each in uploads for name in each.result()]
         assert code == 0
         assert len(acknowledged) >= 8
         assert set(acknowledged) <= set(stored(gateway))

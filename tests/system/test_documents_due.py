@@ -36,21 +36,21 @@ def declare(gateway: Gateway, reference: str, trader: str, account: str = "broke
     gateway.send(account, f"{reference}.xml", render(declaration))
 
 
-def shown(gateway: Gateway, group: str, wanted: str) -> dict[str, Any]:
+def shown(gateway: Gateway, group: str, id_: str) -> dict[str, Any]:
     """As the command tells it, without the second that it takes to start; empty where there is none."""
     with gateway.reading() as reader:
         if group == "documents":
-            return show_owed(reader, wanted, datetime.now(UTC)) or {}
-        row = find_messages(reader, wanted)
+            return show_owed(reader, id_, datetime.now(UTC)) or {}
+        row = find_messages(reader, id_)
         return show_message(reader, row[0], utc_now()) if row else {}
 
 
-def reaches(gateway: Gateway, wanted: str, state: str) -> dict[str, Any]:
-    def found() -> dict[str, Any] | None:
-        message = shown(gateway, "messages", wanted)
+def reaches(gateway: Gateway, id_: str, state: str) -> dict[str, Any]:
+    def found_message() -> dict[str, Any] | None:
+        message = shown(gateway, "messages", id_)
         return message if message.get("state") == state else None
 
-    message: dict[str, Any] = gateway.until(found)
+    message: dict[str, Any] = gateway.until(found_message)
     return message
 
 

@@ -157,12 +157,12 @@ def test_every_look_is_noted_with_who_when_what_and_why(office: Office) -> None:
 @pytest.mark.parametrize("account", OTHERS)
 def test_accounts_other_than_customs_see_no_dossiers(office: Office, account: str) -> None:
     before = office.readings()
-    known = (office.path, f"{office.path}/index.xml", f"{office.path}/declaration/{DECLARATION}")
+    existing = (office.path, f"{office.path}/index.xml", f"{office.path}/declaration/{DECLARATION}")
     unknown = ("/Nothing/x", "/Nothing/x/index.xml", "/Nothing/x/declaration/y.zip")
     with office.gateway.login(account).session() as client:
         assert "Dossiers" not in client.listdir("/")
 
-        def said(path: str) -> list[str]:
+        def errors(path: str) -> list[str]:
             """How the server answers whatever may be asked of a path."""
             heard = []
             for ask in (
@@ -181,9 +181,9 @@ def test_accounts_other_than_customs_see_no_dossiers(office: Office, account: st
                 heard.append(f"{type(refused.value).__name__} {refused.value}")
             return heard
 
-        for there, nowhere in zip(known, unknown, strict=True):
-            assert said(there) == said(nowhere)
-        assert said("/Dossiers") == said("/Nothing")
+        for there, nowhere in zip(existing, unknown, strict=True):
+            assert errors(there) == errors(nowhere)
+        assert errors("/Dossiers") == errors("/Nothing")
     listed = office.gateway.login(account).sftp(f"ls {office.path}")
     assert listed.returncode != 0
     assert "not found" in listed.stderr
@@ -340,17 +340,17 @@ def test_an_exported_dossier_is_whole_and_signed(office: Office, tmp_path: Path)
     result = office.asked("dossier", "export", office.entry, "--to", str(file), "--reason", "稽查")
     with ZipFile(file) as archive:
         index = archive.read("index.xml")
-        found = {name: archive.read(name) for name in archive.namelist() if name != "index.xml"}
+        files = {name: archive.read(name) for name in archive.namelist() if name != "index.xml"}
     assert [path.name for path in tmp_path.iterdir()] == ["entry.zip"]
-    assert result["parts"] == len(found)
-    assert found[f"declaration/{DECLARATION}"] == office.package(DECLARATION)
+    assert result["parts"] == len(files)
+    assert files[f"declaration/{DECLARATION}"] == office.package(DECLARATION)
     assert faults_of(schema("gateway", "dossier.xsd"), index) == []
     root = trusted(index)
     taken = root.find("{*}Export")
     assert taken is not None
     assert taken.get("reason") == "稽查"
     assert {part.get("path"): part.get("sha256") for part in root.iterfind("{*}Parts/{*}Part")} == {
-        path: hashlib.sha256(body).hexdigest() for path, body in found.items()
+        path: hashlib.sha256(body).hexdigest() for path, body in files.items()
     }
     assert xmlsec1_trusts(index, office.gateway.home.certificate.read_text())
     signed = tmp_path / "index.xml"

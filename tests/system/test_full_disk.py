@@ -53,7 +53,7 @@ class OnASmallDisk(Gateway):
     def make_room(self) -> None:
         (self._seen / "filler").unlink()
 
-    def told(self, news: NoticeKind) -> bool:
+    def logged_alarm(self, news: NoticeKind) -> bool:
         """Whether its log tells that of the alarm which is kept in memory alone."""
         lines = (line for line in self.log.read_text("utf-8").splitlines() if line.startswith("{"))
         alarms = [line for line in map(json.loads, lines) if line["event"] == "alarm"]
@@ -124,13 +124,13 @@ def test_a_full_disk_refuses_with_a_reason_loses_nothing_and_recovers_when_there
 
         def told_while_it_stays_full() -> bool:
             gateway.fill()  # again, as what was refused has left room
-            return gateway.told(NoticeKind.OPEN)
+            return gateway.logged_alarm(NoticeKind.OPEN)
 
         gateway.until(told_while_it_stays_full)
         acknowledged = len(sender.acknowledged)
         gateway.make_room()
         gateway.until(lambda: len(sender.acknowledged) >= acknowledged + 2)
-        gateway.until(lambda: gateway.told(NoticeKind.CLEAR))
+        gateway.until(lambda: gateway.logged_alarm(NoticeKind.CLEAR))
     finally:
         sender.stop()
     with gateway.login(BROKER).session() as client:
@@ -149,9 +149,9 @@ def states(home: Home) -> dict[str, str]:
     with engine.connect() as store:
         own = messages.c.kind == "inbound"
         rows = store.execute(select(messages.c.name, messages.c.state).where(own))
-        found = {row.name: row.state for row in rows}
+        states = {row.name: row.state for row in rows}
     engine.dispose()
-    return found
+    return states
 
 
 def write_until_refused(upload: paramiko.SFTPFile) -> None:

@@ -27,7 +27,7 @@ ARCHIVES: Final = sorted((Path(__file__).parents[1] / "homes").glob("*.tar.gz"))
 PAUSE: Final = timedelta(minutes=10)
 
 
-class Left(Mortal):
+class ArchivedHome(Mortal):
     """The home of an archive, served by a clock that goes on from the kill. `ends` has the state in which
     each message must end, by its reference."""
 
@@ -44,7 +44,7 @@ class Left(Mortal):
         self.hosted = self.home.path / partner.folder
         (self.hosted / "OutBox").mkdir(parents=True)
 
-    def found(self) -> None:
+    def create_home(self) -> None:
         with tarfile.open(self._archive) as archive:
             archive.extractall(self.home.path.parent, filter="data")
 
@@ -78,8 +78,8 @@ class Left(Mortal):
             "requests not sent": select(requests.c.message).where(requests.c.told_at.is_(None)),
             "held, not told": select(messages.c.name).where(*held),
         }
-        found = {kind: self.read_all(query) for kind, query in queries.items()}
-        return {kind: rows for kind, rows in found.items() if rows}
+        work = {kind: self.read_all(query) for kind, query in queries.items()}
+        return {kind: rows for kind, rows in work.items() if rows}
 
     def release(self, reference: str) -> None:
         """As an operator does, by the node's clock."""
@@ -99,7 +99,7 @@ class Left(Mortal):
 def test_work_left_open_by_a_killed_node_of_an_earlier_release_is_finished_once(
     archive: Path, tmp_path: Path
 ) -> None:
-    gateway = Left(tmp_path, archive)
+    gateway = ArchivedHome(tmp_path, archive)
     with gateway:
         gateway.until(lambda: gateway.states() == gateway.ends)
         gateway.hurry_on()

@@ -10,12 +10,12 @@ from adapters.cli.init.init import free_port
 from tests.support.declarations import Declaration
 from tests.support.rendering import render
 from tests.support.served import Gateway, customs_served
-from tests.support.tls import Issued, issued
+from tests.support.tls import IssuedCertificate, issued
 
 ACCOUNT = "broker-aa"
 
 
-def shown(own: Issued) -> str:
+def shown(own: IssuedCertificate) -> str:
     return f'certificate = "{own.certificate}"\nkey = "{own.key}"\n'
 
 

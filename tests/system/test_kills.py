@@ -232,7 +232,7 @@ class Course:
 
     def finals(self) -> dict[str, set[str]]:
         """The different final receipts that the senders have, by the reference of what they are for."""
-        found = defaultdict(set, self.heard)
+        digests = defaultdict(set, self.heard)
         with self.gateway.login(UPLOADING).session() as client:
             for name in client.listdir("/InBox"):
                 if name.startswith("Gateway_"):
@@ -240,8 +240,8 @@ class Course:
                         file.prefetch()
                         body = file.read()
                     if trusted(body).findtext("g:Final", namespaces=NS) == "true":
-                        found[name.split("_")[1]].add(hashlib.sha256(body).hexdigest())
-        return dict(found)
+                        digests[name.split("_")[1]].add(hashlib.sha256(body).hexdigest())
+        return dict(digests)
 
 
 def declared(reference: str, account: str) -> Declaration:
@@ -270,8 +270,8 @@ def served(folder: Path, rabbit: Rabbit, customs: str) -> tuple[Gateway, str, Cu
 
 def filed(gateway: Gateway) -> Counter[str]:
     """How often customs was sent a declaration under each reference."""
-    with closing(sqlite3.connect(gateway.home.path / "backends" / "customs" / "customs.db")) as book:
-        return Counter(reference for (reference,) in book.execute("SELECT reference FROM submissions"))
+    with closing(sqlite3.connect(gateway.home.path / "backends" / "customs" / "customs.db")) as database:
+        return Counter(reference for (reference,) in database.execute("SELECT reference FROM submissions"))
 
 
 # The library leaves a coroutine behind where a broker dies while it is connected to.

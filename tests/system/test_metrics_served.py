@@ -17,7 +17,7 @@ from tests.support.rendering import render
 from tests.support.served import ROOT, Gateway
 
 
-class Observed(Gateway):
+class ObservedGateway(Gateway):
     """A served home whose metrics are listened for."""
 
     def observe(self, *more: str) -> None:
@@ -64,14 +64,14 @@ class Observed(Gateway):
 
 
 @pytest.fixture(scope="module")
-def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    gateway = Observed(tmp_path_factory.mktemp("observed"))
+def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedGateway]:
+    gateway = ObservedGateway(tmp_path_factory.mktemp("observed"))
     gateway.observe()
     with gateway:
         yield gateway
 
 
-def test_the_steps_of_a_message_are_counted_and_timed(observed: Observed) -> None:
+def test_the_steps_of_a_message_are_counted_and_timed(observed: ObservedGateway) -> None:
     before = observed.metric("gateway_messages_received_total", channel="sftp")
     observed.declare("COUNTED0000000001")
     observed.until(lambda: observed.metric("gateway_answers_total", backend="customs") > 0)
@@ -85,7 +85,9 @@ def test_the_steps_of_a_message_are_counted_and_timed(observed: Observed) -> Non
     assert observed.metric("gateway_build_info") == 1
 
 
-def test_deliveries_that_wait_for_a_back_end_are_counted_until_they_are_taken(observed: Observed) -> None:
+def test_deliveries_that_wait_for_a_back_end_are_counted_until_they_are_taken(
+    observed: ObservedGateway,
+) -> None:
     assert observed.cli("backends", "pause", "customs", "--reason", "maintenance").returncode == 0
     observed.until(lambda: observed.metric("gateway_backend_paused", backend="customs") == 1)
     observed.declare("WAITING0000000001")
@@ -96,7 +98,7 @@ def test_deliveries_that_wait_for_a_back_end_are_counted_until_they_are_taken(ob
     observed.until(lambda: observed.metric("gateway_queue_depth", **to_send) == 0)
 
 
-def test_a_gateway_that_cannot_write_is_not_ready_until_it_can(observed: Observed) -> None:
+def test_a_gateway_that_cannot_write_is_not_ready_until_it_can(observed: ObservedGateway) -> None:
     observed.until(lambda: observed.health("/readyz") == (200, {}))
     with observed.store_taken():
         status, why = observed.health("/readyz")
@@ -105,23 +107,23 @@ def test_a_gateway_that_cannot_write_is_not_ready_until_it_can(observed: Observe
     observed.until(lambda: observed.health("/readyz") == (200, {}))
 
 
-def test_every_metric_is_described(observed: Observed) -> None:
+def test_every_metric_is_described(observed: ObservedGateway) -> None:
     body = observed.get("/metrics")[1].decode()
     names = {
         family.name for family in text_string_to_metric_families(body) if family.name.startswith("gateway_")
     }
     assert len(names) > 15
-    told = (ROOT / "docs" / "for-operators.md").read_text("utf-8")
+    documented = (ROOT / "docs" / "for-operators.md").read_text("utf-8")
     for name in names:
-        assert f"`{name}`" in told or f"`{name}_total`" in told, name
+        assert f"`{name}`" in documented or f"`{name}_total`" in documented, name
 
 
-def test_only_the_three_pages_are_there(observed: Observed) -> None:
+def test_only_the_three_pages_are_there(observed: ObservedGateway) -> None:
     for path in ("/", "/metrics/", "/metrics/x", "/readyz/..", "/favicon.ico"):
         assert observed.get(path)[0] == 404, path
 
 
-def test_bytes_that_are_no_http_are_a_line_of_the_log_and_no_traceback(observed: Observed) -> None:
+def test_bytes_that_are_no_http_are_a_line_of_the_log_and_no_traceback(observed: ObservedGateway) -> None:
     host, _, port = observed.address.partition(":")
     with socket.create_connection((host, int(port)), 20) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nHo st: secret-of-theirs\r\n\r\n")

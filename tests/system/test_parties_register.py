@@ -61,9 +61,9 @@ def changes(home: Path) -> list[tuple[Any, ...]]:
         rows = reader.execute(
             text("SELECT party, actor, reason, before, after FROM party_changes ORDER BY id")
         )
-        found = [tuple(row) for row in rows]
+        stored = [tuple(row) for row in rows]
     engine.dispose()
-    return found
+    return stored
 
 
 def table(home: Path, *rows: str) -> Path:
@@ -160,7 +160,7 @@ def test_an_import_shows_what_it_changes(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "reason"),
     [
         ("1207960405,,,,B,,", "table.csv, line 3, scc: a new party needs scc and name and role"),
         ("1207960303,,,,,,trader-x", "table.csv, line 3, account: the party has the account trader-b"),
@@ -175,13 +175,13 @@ def test_an_import_shows_what_it_changes(home: Path) -> None:
         ("1207960405,91120116MADEM0C260,某公司,trader,,,", "table.csv, line 3, scc:"),
     ],
 )
-def test_an_error_in_one_line_leaves_nothing_of_the_others(home: Path, row: str, told: str) -> None:
+def test_an_error_in_one_line_leaves_nothing_of_the_others(home: Path, row: str, reason: str) -> None:
     before = asked(home, "list")
 
     result = gateway(home, "import", table(home, NEW, row))
 
     assert result.exit_code == USAGE
-    assert told in result.stderr
+    assert reason in result.stderr
     assert asked(home, "list") == before
     assert len(changes(home)) == 8
 
@@ -237,7 +237,7 @@ def test_one_party_is_added_by_options(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reason"),
     [
         (("--code", "12"), "add, code: '12' is no customs code"),
         (("--scc", "91120116MADEM0C187"), "add, scc: '91120116MADEM0C187' is no social credit code"),
@@ -247,13 +247,13 @@ def test_one_party_is_added_by_options(home: Path) -> None:
         (("--account", "trader-b"), "add, account: trader-b is that of 1207960303"),
     ],
 )
-def test_a_party_with_a_mistake_is_not_added(home: Path, options: tuple[str, ...], told: str) -> None:
+def test_a_party_with_a_mistake_is_not_added(home: Path, options: tuple[str, ...], reason: str) -> None:
     right = ("--code", "1207960404", "--scc", "91120116MADEM0C186", "--name", "某公司", "--role", "trader")
 
     result = gateway(home, "add", *right, *options)
 
     assert result.exit_code == USAGE
-    assert told in result.stderr
+    assert reason in result.stderr
     assert len(changes(home)) == 8
 
 

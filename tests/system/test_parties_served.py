@@ -42,13 +42,13 @@ def judged(gateway: Gateway, account: str, reference: str, body: bytes) -> dict[
     """The message once it is judged."""
     gateway.send(account, f"{reference}.xml", body)
 
-    def found() -> dict[str, Any] | None:
+    def judged_message() -> dict[str, Any] | None:
         listed = json.loads(gateway.cli("messages", "list", "--account", account, "--json").stdout)
         return next(
             (each for each in listed if each["reference"] == reference and each["state"] != "received"), None
         )
 
-    message: dict[str, Any] = gateway.until(found)
+    message: dict[str, Any] = gateway.until(judged_message)
     return message
 
 

@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.partner import Hosted, declaration
+from tests.support.partner import HostedPartner, declaration
 
 
 @pytest.fixture(scope="module")
-def _hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+def _hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedPartner]:
     folder = tmp_path_factory.mktemp("directory")
-    hosted = Hosted(folder, folder / "theirs", f'kind = "directory"\nfolder = "{folder / "theirs"}"\n')
+    hosted = HostedPartner(folder, folder / "theirs", f'kind = "directory"\nfolder = "{folder / "theirs"}"\n')
     with hosted.gateway:
         yield hosted
 
 
 @pytest.fixture
-def hosted(_hosted: Hosted) -> Hosted:
+def hosted(_hosted: HostedPartner) -> HostedPartner:
     if not _hosted.gateway.running:
         _hosted.gateway.forget_plan()
         _hosted.gateway.start()
     return _hosted
 
 
-def looked(hosted: Hosted) -> None:
+def looked(hosted: HostedPartner) -> None:
     """Until the node has looked into OutBox twice from now on: it took what was put there afterwards."""
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", declaration(reference))
     hosted.gateway.until(lambda: hosted.named(f"{reference}.xml"))
 
 
-def test_a_declaration_is_delivered_to_customs_and_its_receipts_come_back(hosted: Hosted) -> None:
+def test_a_declaration_is_delivered_to_customs_and_its_receipts_come_back(hosted: HostedPartner) -> None:
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", declaration(reference))
 
@@ -43,7 +43,7 @@ def test_a_declaration_is_delivered_to_customs_and_its_receipts_come_back(hosted
     assert (hosted.root / "SentBox" / f"{reference}.xml").read_bytes() == declaration(reference)
 
 
-def test_a_refused_file_goes_to_fail_box_with_a_report(hosted: Hosted) -> None:
+def test_a_refused_file_goes_to_fail_box_with_a_report(hosted: HostedPartner) -> None:
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", b"<DecMessage")
 
@@ -51,10 +51,10 @@ def test_a_refused_file_goes_to_fail_box_with_a_report(hosted: Hosted) -> None:
     refused, report = sorted(each for each in hosted.names("FailBox") if reference in each)
     assert refused == f"{reference}.xml"
     assert report.startswith(f"Report_{reference}_")
-    hosted.gateway.until(lambda: hosted.told(reference) == {"Gateway": 1, "Failed": 1})
+    hosted.gateway.until(lambda: hosted.receipt_counts(reference) == {"Gateway": 1, "Failed": 1})
 
 
-def test_unfinished_names_are_left_until_they_are_finished(hosted: Hosted) -> None:
+def test_unfinished_names_are_left_until_they_are_finished(hosted: HostedPartner) -> None:
     reference = hosted.gateway.next_name()
     names = [f"{reference}-{number}{ending}" for number, ending in enumerate((".tmp", ".TEMP", ".part"))]
     names.append(f".{reference}-3")
@@ -68,20 +68,22 @@ def test_unfinished_names_are_left_until_they_are_finished(hosted: Hosted) -> No
     assert set(names[1:]) <= set(hosted.names("OutBox"))
 
 
-def test_the_same_content_under_another_name_has_no_second_effect(hosted: Hosted) -> None:
+def test_the_same_content_under_another_name_has_no_second_effect(hosted: HostedPartner) -> None:
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", declaration(reference))
     hosted.comes_to_its_end(reference)
 
     hosted.put(f"{reference}-again.xml", declaration(reference))
     hosted.gateway.until(lambda: f"{reference}-again.xml" in hosted.names("SentBox"))
-    hosted.gateway.until(lambda: hosted.told(f"{reference}-again"))
+    hosted.gateway.until(lambda: hosted.receipt_counts(f"{reference}-again"))
     hosted.put(f"{reference}.xml", declaration(reference))
     hosted.gateway.until(lambda: len([each for each in hosted.names("SentBox") if reference in each]) == 3)
     assert hosted.released(reference) == 1
 
 
-def test_links_folders_pipes_and_names_that_cannot_be_shown_are_left(hosted: Hosted, tmp_path: Path) -> None:
+def test_links_folders_pipes_and_names_that_cannot_be_shown_are_left(
+    hosted: HostedPartner, tmp_path: Path
+) -> None:
     out = hosted.root / "OutBox"
     secret = tmp_path / "secret.xml"
     secret.write_text("of the gateway's machine")
@@ -100,7 +102,7 @@ def test_links_folders_pipes_and_names_that_cannot_be_shown_are_left(hosted: Hos
 
 
 def test_a_file_that_is_larger_than_the_account_may_send_is_refused_without_being_read(
-    hosted: Hosted,
+    hosted: HostedPartner,
 ) -> None:
     name = f"{hosted.gateway.next_name()}.xml"
     os.truncate(os.open(hosted.root / "OutBox" / name, os.O_CREAT | os.O_WRONLY), 600 << 20)
@@ -111,7 +113,7 @@ def test_a_file_that_is_larger_than_the_account_may_send_is_refused_without_bein
     assert not hosted.named(name)
 
 
-def test_a_claim_of_another_gateway_is_left_to_it(hosted: Hosted) -> None:
+def test_a_claim_of_another_gateway_is_left_to_it(hosted: HostedPartner) -> None:
     reference = hosted.gateway.next_name()
     claimed = f".{reference}.xml.01KAR8WA5S0000000000000000.deadbeef.taken"
     (hosted.root / "OutBox" / claimed).write_bytes(declaration(reference))
@@ -122,7 +124,7 @@ def test_a_claim_of_another_gateway_is_left_to_it(hosted: Hosted) -> None:
     (hosted.root / "OutBox" / claimed).unlink()
 
 
-def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: Hosted) -> None:
+def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: HostedPartner) -> None:
     folders = [hosted.root / name for name in ("InBox", "SentBox")]
     hosted.gateway.until(lambda: all(folder.is_dir() for folder in folders))
     for folder in folders:
@@ -143,7 +145,7 @@ def test_folders_that_were_removed_while_it_was_served_are_there_again(hosted: H
     ],
 )
 def test_a_file_is_taken_once_though_the_node_is_killed_meanwhile(
-    hosted: Hosted, place: str, moment: str
+    hosted: HostedPartner, place: str, moment: str
 ) -> None:
     reference = hosted.gateway.next_name()
     hosted.gateway.plan("node", place, moment, 1)
@@ -155,7 +157,7 @@ def test_a_file_is_taken_once_though_the_node_is_killed_meanwhile(
 
 
 def test_a_receipt_comes_once_though_the_node_is_killed_before_it_knows_that_it_brought_it(
-    hosted: Hosted,
+    hosted: HostedPartner,
 ) -> None:
     reference = hosted.gateway.next_name()
     hosted.gateway.plan("node", "note-that-receipts-were-delivered", "before", 1)

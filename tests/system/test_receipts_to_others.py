@@ -48,7 +48,7 @@ def notices(gateway: Gateway, account: str) -> list[str]:
     return sorted(name for name in gateway.inbox(account) if name.startswith("Notice_"))
 
 
-def said(gateway: Gateway, account: str, tag: str) -> list[str | None]:
+def notice_values(gateway: Gateway, account: str, tag: str) -> list[str | None]:
     """What the account's notices say there, once each is found to be signed by the gateway."""
     bodies = [gateway.read(account, f"/InBox/{name}") for name in notices(gateway, account)]
     certificate = gateway.home.certificate.read_text()
@@ -62,7 +62,7 @@ def test_the_broker_gets_what_it_always_got(gateway: Gateway) -> None:
 
 def test_the_trader_gets_every_step_in_both_forms(gateway: Gateway) -> None:
     assert kinds(gateway, TRADER) == {"Receipt": 4, "Notice": 4}
-    assert said(gateway, TRADER, "Class") == ["stored", "reviewed", "released", "closed"]
+    assert notice_values(gateway, TRADER, "Class") == ["stored", "reviewed", "released", "closed"]
     relayed = [name for name in gateway.inbox(TRADER) if name.startswith("Receipt_")]
     for name in relayed:
         assert gateway.read(TRADER, f"/InBox/{name}") == gateway.read(BROKER, f"/InBox/{name}")
@@ -70,13 +70,13 @@ def test_the_trader_gets_every_step_in_both_forms(gateway: Gateway) -> None:
 
 def test_the_premises_get_one_release_notice(gateway: Gateway) -> None:
     assert kinds(gateway, "premises") == {"Notice": 1}
-    assert said(gateway, "premises", "Class") == ["released"]
+    assert notice_values(gateway, "premises", "Class") == ["released"]
 
 
 def test_the_association_gets_one_notice_of_use(gateway: Gateway) -> None:
     assert kinds(gateway, "association") == {"Notice": 1}
-    assert said(gateway, "association", "Act") == ["used"]
-    assert said(gateway, "association", "Reference") == ["OTHERS1"]
+    assert notice_values(gateway, "association", "Act") == ["used"]
+    assert notice_values(gateway, "association", "Reference") == ["OTHERS1"]
 
 
 @pytest.mark.parametrize("account", ["trader-aa", "trader-b", "broker-b", "customs"])
@@ -100,8 +100,8 @@ def test_a_notice_is_verified_without_the_gateway(gateway: Gateway, tmp_path: Pa
 
 def test_operators_see_to_whom_each_receipt_went(gateway: Gateway) -> None:
     shown = json.loads(gateway.cli("messages", "show", "OTHERS1", "--json").stdout)
-    told = Counter(each["account"] for each in shown["receipts"] if each["kind"] != "request")
-    assert told == {BROKER: 6} | OTHERS
+    receipts_by_account = Counter(each["account"] for each in shown["receipts"] if each["kind"] != "request")
+    assert receipts_by_account == {BROKER: 6} | OTHERS
     assert [each["account"] for each in shown["receipts"] if each["final"]] == [BROKER]
 
 
@@ -117,5 +117,5 @@ def test_everyone_is_notified_once_though_the_node_is_killed_while_it_takes_answ
     mortal.start()
     mortal.until(lambda: not unfinished(mortal.home))
     assert violations(mortal.home) == []
-    told = {account: len(inbox(mortal, account)) - before[account] for account in OTHERS}
-    assert told == OTHERS
+    new_receipts = {account: len(inbox(mortal, account)) - before[account] for account in OTHERS}
+    assert new_receipts == OTHERS

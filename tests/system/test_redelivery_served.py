@@ -15,7 +15,7 @@ from adapters.store.tables.messages import deliveries
 from gateway.model.states import DeliveryState, State
 from tests.support.invariants import violations
 from tests.system.conftest import Mortal
-from tests.system.test_separate_customs import Customs, behind_a_folder, found, released_once, send
+from tests.system.test_separate_customs import Customs, behind_a_folder, message_row, released_once, send
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def delivery(gateway: Mortal, message: str) -> tuple[int, str, list[str]]:
 
 def delivered(gateway: Mortal, reference: str) -> str:
     """The id of a message, once customs took it."""
-    gateway.until(lambda: found(gateway, reference)["state"] == State.DELIVERED)
-    return str(found(gateway, reference)["id"])
+    gateway.until(lambda: message_row(gateway, reference)["state"] == State.DELIVERED)
+    return str(message_row(gateway, reference)["id"])
 
 
 def replay(gateway: Mortal, message: str) -> None:
@@ -68,7 +68,7 @@ def test_a_lost_delivery_to_a_folder_is_repeated_though_the_node_is_killed_meanw
         node.start()
     node.until(lambda: at_rest(node, message))
     assert [each.name for each in exchange.out.iterdir()] == [f"{message}.zip"]
-    assert found(node, reference)["state"] == State.DELIVERED
+    assert message_row(node, reference)["state"] == State.DELIVERED
     assert delivery(node, message)[2] == ["taken", "delivery_resumed", "taken"]
 
     with closing(Customs(node.home.path, tmp_path)) as customs:
@@ -79,9 +79,9 @@ def test_a_lost_delivery_to_a_folder_is_repeated_though_the_node_is_killed_meanw
 def test_a_submission_that_customs_knows_is_not_submitted_again(mortal: Mortal) -> None:
     reference = send(mortal, "HAND-")
     message = delivered(mortal, reference)
-    mortal.until(lambda: found(mortal, reference)["customs_status"] == "stored")
-    book = mortal.home.path / "backends" / "customs" / "customs.db"
-    with closing(sqlite3.connect(book)) as customs:
+    mortal.until(lambda: message_row(mortal, reference)["customs_status"] == "stored")
+    ledger_file = mortal.home.path / "backends" / "customs" / "customs.db"
+    with closing(sqlite3.connect(ledger_file)) as customs:
         query = "SELECT count(*) FROM calls WHERE key = ?"
         before = customs.execute(query, (message,)).fetchone()
         replay(mortal, message)
@@ -92,5 +92,5 @@ def test_a_submission_that_customs_knows_is_not_submitted_again(mortal: Mortal) 
 
     done = mortal.cli("customs", "decide", reference, "release", "--reason", "in order")
     assert done.returncode == 0, done.stderr
-    mortal.until(lambda: found(mortal, reference)["state"] == State.CLOSED)
+    mortal.until(lambda: message_row(mortal, reference)["state"] == State.CLOSED)
     assert violations(mortal.home) == []

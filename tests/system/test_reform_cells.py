@@ -202,13 +202,13 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dic
     """What the store has of each declaration when customs has said all that it will."""
     gateway = Gateway(tmp_path_factory.mktemp("cells"))
     register(gateway.home)
-    wanted = cells()
+    all_cells = cells()
     with gateway:
         for sender in (*TRADERS.values(), *BROKERS.values()):
-            own = [cell for cell in wanted if declaration(cell).agent == sender]
+            own = [cell for cell in all_cells if declaration(cell).agent == sender]
             login = replace(gateway.login("broker-aa"), account=account(sender))
             send(login, own)
-        gateway.until(lambda: settled(gateway, wanted), 300)
+        gateway.until(lambda: settled(gateway, all_cells), 300)
         yield read(gateway)
 
 
@@ -221,13 +221,13 @@ def send(login: Login, own: list[Cell]) -> None:
             client.rename(f"{name}.tmp", name)
 
 
-def settled(gateway: Gateway, wanted: list[Cell]) -> bool:
+def settled(gateway: Gateway, expected: list[Cell]) -> bool:
     rows = read(gateway)
     return all(
         cell.reference in rows and rows[cell.reference]["customs_status"] == cell.customs_status
-        for cell in wanted
+        for cell in expected
         if not cell.faults
-    ) and all(rows.get(cell.reference, {}).get("state") != State.RECEIVED for cell in wanted)
+    ) and all(rows.get(cell.reference, {}).get("state") != State.RECEIVED for cell in expected)
 
 
 def read(gateway: Gateway) -> dict[str, dict[str, Any]]:
@@ -252,8 +252,8 @@ def test_a_cell_of_the_reform_is_judged_and_handled_as_its_tables_say(
     cell: Cell, outcomes: dict[str, dict[str, Any]]
 ) -> None:
     row = outcomes[cell.reference]
-    found = sorted({each["code"] for each in row["findings"] if each["severity"] == "error"})
-    assert found == cell.faults
+    faults = sorted({each["code"] for each in row["findings"] if each["severity"] == "error"})
+    assert faults == cell.faults
     assert (row["state"] == State.REJECTED) == bool(cell.faults)
     assert row["customs_status"] == cell.customs_status
     if cell.faults:

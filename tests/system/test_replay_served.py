@@ -63,9 +63,9 @@ def test_a_storm_of_replays_takes_each_message_once_and_the_node_finds_them_by_i
             )
             for _ in range(2)
         ]
-        said = [process.communicate(timeout=WITHIN)[0] for process in storm]
+        outputs = [process.communicate(timeout=WITHIN)[0] for process in storm]
         assert [process.returncode for process in storm] == [0, 0]
-        assert len({json.loads(each)["id"] for each in said}) == 1
+        assert len({json.loads(each)["id"] for each in outputs}) == 1
         gateway.until(lambda: states(gateway)[State.CLOSED] == 4)
         with gateway.reading() as store:
             replayed = select(events.c.message).where(events.c.event == Event.REPLAYED)

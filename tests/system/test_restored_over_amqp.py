@@ -33,7 +33,7 @@ def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
     )
     toml.write_text(text, "utf-8")
 
-    def said(*arguments: object) -> tuple[str, str]:
+    def run(*arguments: object) -> tuple[str, str]:
         done = gateway.cli(*map(str, arguments))
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr
@@ -52,20 +52,20 @@ def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
                 return collected
 
     with gateway:
-        said("backends", "pause", "customs", "--reason", "maintenance")
+        run("backends", "pause", "customs", "--reason", "maintenance")
         gateway.send(BROKER, "once.xml", render(Declaration(reference="ONCE000000000001")))
         gateway.until(lambda: len(gateway.inbox(BROKER)) > 0)
-        said("backup", tmp_path / "backup")
-        said("backends", "resume", "customs", "--reason", "maintained")
+        run("backup", tmp_path / "backup")
+        run("backends", "resume", "customs", "--reason", "maintained")
         gateway.until(handed_over)
         assert gateway.stop() == 0
 
         first, gateway.home = gateway.home, Home(tmp_path / "restored")
-        out, err = said("restore", tmp_path / "backup", "--home", gateway.home.path, "--json")
+        out, err = run("restore", tmp_path / "backup", "--home", gateway.home.path, "--json")
         assert json.loads(out)["unasked"] == ["customs"]
         assert "customs cannot be asked what it has" in err
         gateway.start()
-        said("backends", "resume", "customs", "--reason", "maintained")
+        run("backends", "resume", "customs", "--reason", "maintained")
         gateway.until(handed_over)
         with gateway.reading() as store:
             restored = store.execute(select(events.c.detail).where(events.c.message == NODE)).scalars()

@@ -33,7 +33,7 @@ def declared(gateway: Gateway, reference: str, *, at_rest: State, **terms: Any) 
     gateway.until(lambda: state(gateway, reference) == at_rest)
 
 
-def said(gateway: Gateway, *arguments: object) -> str:
+def output(gateway: Gateway, *arguments: object) -> str:
     done = gateway.cli(*map(str, arguments))
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -41,7 +41,7 @@ def said(gateway: Gateway, *arguments: object) -> str:
 
 def went_on(gateway: Gateway) -> None:
     """Customs takes again, and the association tells of the agreement that one waits for."""
-    said(gateway, "backends", "resume", "customs", "--reason", "maintained")
+    output(gateway, "backends", "resume", "customs", "--reason", "maintained")
     gateway.send(ACCOUNT, "notice.xml", signed_notice(gateway.home, agreement(NUMBER)))
     sent = (State.DELIVERED, State.CLOSED)
     gateway.until(lambda: {state(gateway, each) for each in (UNSETTLED, WAITING)} <= set(sent))
@@ -56,15 +56,15 @@ def test_nothing_that_was_sent_after_a_backup_is_sent_again_by_what_is_restored(
     with Gateway(tmp_path) as gateway:
         first = gateway.home
         declared(gateway, SETTLED, at_rest=State.CLOSED)
-        said(gateway, "backends", "pause", "customs", "--reason", "maintenance")
+        output(gateway, "backends", "pause", "customs", "--reason", "maintenance")
         declared(gateway, UNSETTLED, at_rest=State.ACCEPTED)
         declared(gateway, WAITING, at_rest=State.WAITING, documents=(shown(NUMBER),))
-        said(gateway, "backup", tmp_path / "backup")
+        output(gateway, "backup", tmp_path / "backup")
         went_on(gateway)
         assert gateway.stop() == 0
 
         gateway.home = Home(tmp_path / "restored")
-        said(gateway, "restore", tmp_path / "backup", "--home", gateway.home.path)
+        output(gateway, "restore", tmp_path / "backup", "--home", gateway.home.path)
         # Customs is as the first home left it.
         for name in ("customs.db", "customs.db-wal"):
             if (source := first.path / "backends" / "customs" / name).exists():

@@ -112,7 +112,7 @@ def send(node: Mortal, prefix: str = "") -> str:
     return reference
 
 
-def found(node: Mortal, reference: str) -> dict[str, Any]:
+def message_row(node: Mortal, reference: str) -> dict[str, Any]:
     query = sqlalchemy.select(messages.c.id, messages.c.state, messages.c.customs_status)
     with node.reading() as store:
         row = store.execute(
@@ -128,8 +128,8 @@ def inbox(node: Mortal, reference: str) -> list[str]:
 
 
 def taken(node: Mortal, reference: str) -> int:
-    book = node.home.path / "backends" / "customs" / "customs.db"
-    with closing(sqlite3.connect(book)) as customs:
+    ledger_file = node.home.path / "backends" / "customs" / "customs.db"
+    with closing(sqlite3.connect(ledger_file)) as customs:
         query = "SELECT count(*) FROM submissions WHERE reference = ?"
         return int(customs.execute(query, (reference,)).fetchone()[0])
 
@@ -137,7 +137,7 @@ def taken(node: Mortal, reference: str) -> int:
 def released_once(node: Mortal, reference: str) -> None:
     node.until(lambda: not unfinished(node.home))
     assert inbox(node, reference) == ["Gateway", "Receipt", "Receipt", "Receipt", "Receipt", "Successed"]
-    assert found(node, reference)["state"] == "closed"
+    assert message_row(node, reference)["state"] == "closed"
     assert taken(node, reference) == 1
     assert violations(node.home) == []
 
@@ -193,11 +193,11 @@ def test_customs_takes_at_its_start_what_was_delivered_before_and_stops_cleanly(
     node: Mortal, customs: Customs
 ) -> None:
     reference = send(node, "HAND-")
-    node.until(lambda: found(node, reference)["state"] == "delivered")
-    assert found(node, reference)["customs_status"] == "none"
+    node.until(lambda: message_row(node, reference)["state"] == "delivered")
+    assert message_row(node, reference)["customs_status"] == "none"
 
     customs.start()
-    node.until(lambda: found(node, reference)["customs_status"] == "stored")
+    node.until(lambda: message_row(node, reference)["customs_status"] == "stored")
     again = node.cli("customs", "serve")
     assert again.returncode == UNREACHABLE
     assert "another customs" in again.stderr
@@ -206,7 +206,7 @@ def test_customs_takes_at_its_start_what_was_delivered_before_and_stops_cleanly(
     assert waiting["reference"] == reference
     done = node.cli("customs", "decide", reference, "release", "--reason", "in order")
     assert done.returncode == 0, done.stderr
-    node.until(lambda: found(node, reference)["state"] == "closed")
+    node.until(lambda: message_row(node, reference)["state"] == "closed")
     assert customs.stop() == 0
     assert violations(node.home) == []
 
@@ -217,9 +217,9 @@ def test_a_customs_that_expects_another_gateway_refuses_and_the_sender_is_notifi
     with behind_a_folder(tmp_path) as node, closing(Customs(node.home.path, tmp_path)) as customs:
         customs.start("--certificate", str(other))
         reference = send(node)
-        node.until(lambda: found(node, reference)["state"] == "closed")
+        node.until(lambda: message_row(node, reference)["state"] == "closed")
 
-        message = found(node, reference)
+        message = message_row(node, reference)
         assert message["customs_status"] == "refused"
         assert inbox(node, reference) == ["Failed", "Gateway"]
         (failed,) = [name for name in node.inbox(ACCOUNT) if name.startswith(f"Failed_{reference}_")]

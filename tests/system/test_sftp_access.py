@@ -18,11 +18,11 @@ from adapters.home.ssh_keys import make_ed25519, write_private
 from gateway.model.message import Arrival
 from gateway.model.parties import Account
 from tests.support.sftp_client import Login
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
@@ -47,13 +47,13 @@ KEYS: dict[str, Callable[[], tuple[bytes, str]]] = {
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_keys_of_every_modern_kind_log_in(served: Served, kind: str) -> None:
+def test_keys_of_every_modern_kind_log_in(served: SftpHarness, kind: str) -> None:
     login = served.login("someone", key=KEYS[kind]())
     done = login.sftp("pwd")
     assert done.returncode == 0, done.stderr
 
 
-def test_any_of_several_keys_logs_in(served: Served) -> None:
+def test_any_of_several_keys_logs_in(served: SftpHarness) -> None:
     login = served.login("someone")
     (line,) = served.accounts["someone"].keys
     served.accounts["someone"] = type(served.accounts["someone"])(
@@ -62,7 +62,7 @@ def test_any_of_several_keys_logs_in(served: Served) -> None:
     assert login.sftp("pwd").returncode == 0
 
 
-def test_small_rsa_keys_are_refused_by_the_server(served: Served) -> None:
+def test_small_rsa_keys_are_refused_by_the_server(served: SftpHarness) -> None:
     login = served.login("someone", key=pair(rsa.generate_private_key(65537, 1024)))  # noqa: S505  that is the test
     with login.transport() as transport:
         key = paramiko.RSAKey.from_private_key_file(str(login.folder / "id_ed25519"))
@@ -70,13 +70,13 @@ def test_small_rsa_keys_are_refused_by_the_server(served: Served) -> None:
             transport.connect(username="someone", pkey=key)
 
 
-def test_rsa_signatures_with_sha_1_are_refused(served: Served) -> None:
+def test_rsa_signatures_with_sha_1_are_refused(served: SftpHarness) -> None:
     login = served.login("someone", key=KEYS["rsa-2048"]())
     options = ["-o", "PubkeyAcceptedAlgorithms=ssh-rsa"]
     assert login.sftp("pwd", options=options).returncode != 0
 
 
-def test_certificates_are_no_keys(served: Served, tmp_path: Path) -> None:
+def test_certificates_are_no_keys(served: SftpHarness, tmp_path: Path) -> None:
     authority = tmp_path / "authority"
     write_private(authority, make_ed25519()[0])
     key = served.broker.folder / "id_ed25519"
@@ -88,7 +88,7 @@ def test_certificates_are_no_keys(served: Served, tmp_path: Path) -> None:
     assert served.broker.sftp("pwd", options=only_certificates).returncode != 0
 
 
-def test_unknown_accounts_and_wrong_keys_get_the_same_answer(served: Served) -> None:
+def test_unknown_accounts_and_wrong_keys_get_the_same_answer(served: SftpHarness) -> None:
     answers = []
     for account in ("broker", "nobody"):
         with served.broker.transport() as transport:
@@ -108,7 +108,7 @@ WAYS: dict[str, Callable[[paramiko.Transport], object]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_only_a_key_logs_in(served: Served, way: str) -> None:
+def test_only_a_key_logs_in(served: SftpHarness, way: str) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         with pytest.raises(paramiko.BadAuthenticationType) as caught:
@@ -116,7 +116,7 @@ def test_only_a_key_logs_in(served: Served, way: str) -> None:
         assert caught.value.allowed_types == ["publickey"]
 
 
-def test_after_three_attempts_the_server_disconnects(served: Served, tmp_path: Path) -> None:
+def test_after_three_attempts_the_server_disconnects(served: SftpHarness, tmp_path: Path) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         with pytest.raises(paramiko.BadAuthenticationType):
@@ -131,7 +131,7 @@ def test_after_three_attempts_the_server_disconnects(served: Served, tmp_path: P
         assert ends(transport)
 
 
-def test_asking_for_methods_again_and_again_ends_too(served: Served) -> None:
+def test_asking_for_methods_again_and_again_ends_too(served: SftpHarness) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         for _ in range(4):
@@ -140,7 +140,7 @@ def test_asking_for_methods_again_and_again_ends_too(served: Served) -> None:
         assert ends(transport)
 
 
-def test_wrong_keys_slow_their_address_down_and_shut_no_right_one_out(served: Served) -> None:
+def test_wrong_keys_slow_their_address_down_and_shut_no_right_one_out(served: SftpHarness) -> None:
     key = paramiko.Ed25519Key.from_private_key_file(str(served.other.folder / "id_ed25519"))
     for number in range(4):
         with served.broker.transport() as transport:
@@ -156,7 +156,7 @@ def test_wrong_keys_slow_their_address_down_and_shut_no_right_one_out(served: Se
     assert served.broker.sftp("pwd").returncode == 0
 
 
-def test_no_channel_is_opened_before_the_log_in(served: Served) -> None:
+def test_no_channel_is_opened_before_the_log_in(served: SftpHarness) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         with pytest.raises(paramiko.ChannelException) as caught:
@@ -166,7 +166,7 @@ def test_no_channel_is_opened_before_the_log_in(served: Served) -> None:
             transport.request_port_forward("127.0.0.1", 0)
 
 
-def test_only_the_sftp_subsystem_of_a_session_is_served(served: Served) -> None:
+def test_only_the_sftp_subsystem_of_a_session_is_served(served: SftpHarness) -> None:
     with served.broker.transport() as transport:
         transport.connect(username="broker", pkey=served.broker.key())
         with pytest.raises(paramiko.ChannelException):
@@ -191,7 +191,7 @@ def test_only_the_sftp_subsystem_of_a_session_is_served(served: Served) -> None:
     ).returncode not in (0, None)
 
 
-def test_a_channel_serves_one_session_and_a_connection_a_few_channels(served: Served) -> None:
+def test_a_channel_serves_one_session_and_a_connection_a_few_channels(served: SftpHarness) -> None:
     with served.broker.transport() as transport:
         transport.connect(username="broker", pkey=served.broker.key())
         channels = [transport.open_session(timeout=10) for _ in range(4)]
@@ -202,7 +202,7 @@ def test_a_channel_serves_one_session_and_a_connection_a_few_channels(served: Se
             channels[0].invoke_subsystem("sftp")
 
 
-def test_an_account_has_so_many_sessions_and_no_more(served: Served) -> None:
+def test_an_account_has_so_many_sessions_and_no_more(served: SftpHarness) -> None:
     served.limit("broker", max_sessions=2)
     with served.broker.session(), served.broker.session():
         assert served.broker.sftp("pwd").returncode != 0
@@ -210,7 +210,7 @@ def test_an_account_has_so_many_sessions_and_no_more(served: Served) -> None:
     until(lambda: served.broker.sftp("pwd").returncode == 0)
 
 
-def test_a_session_whose_connection_goes_with_it_counts_no_longer(served: Served) -> None:
+def test_a_session_whose_connection_goes_with_it_counts_no_longer(served: SftpHarness) -> None:
     served.limit("broker", max_sessions=2)
 
     def both() -> bool:
@@ -233,7 +233,7 @@ OLD = {
 
 
 @pytest.mark.parametrize(("option", "value"), [(option, value) for option in OLD for value in OLD[option]])
-def test_old_algorithms_are_not_agreed_on(served: Served, option: str, value: str) -> None:
+def test_old_algorithms_are_not_agreed_on(served: SftpHarness, option: str, value: str) -> None:
     options = ["-o", f"{option}={value}"]
     if option == "MACs":
         options += ["-o", "Ciphers=aes128-ctr"]  # the others bring their own
@@ -255,13 +255,13 @@ def test_old_algorithms_are_not_agreed_on(served: Served, option: str, value: st
         "MACs=hmac-sha2-256",
     ],
 )
-def test_modern_algorithms_are_agreed_on(served: Served, option: str, tmp_path: Path) -> None:
+def test_modern_algorithms_are_agreed_on(served: SftpHarness, option: str, tmp_path: Path) -> None:
     (data := tmp_path / "data").write_bytes(os.urandom(300_000))
     done = served.broker.sftp(f"put {data} /OutBox/a.tmp", options=["-o", option])
     assert done.returncode == 0, done.stderr
 
 
-def test_key_exchange_is_strict_and_the_host_key_is_the_one_given(served: Served) -> None:
+def test_key_exchange_is_strict_and_the_host_key_is_the_one_given(served: SftpHarness) -> None:
     with served.broker.transport() as transport:
         transport.start_client()
         assert transport.agreed_on_strict_kex is True  # type: ignore[attr-defined]  # not in the stubs
@@ -271,7 +271,7 @@ def test_key_exchange_is_strict_and_the_host_key_is_the_one_given(served: Served
 
 
 @pytest.mark.parametrize("greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 4096, b"SSH-1.5-old\r\n", b""])
-def test_a_client_that_does_not_speak_ssh_is_disconnected(served: Served, greeting: bytes) -> None:
+def test_a_client_that_does_not_speak_ssh_is_disconnected(served: SftpHarness, greeting: bytes) -> None:
     with socket.create_connection((served.host, served.port), timeout=30) as sock:
         sock.sendall(greeting)
         sock.shutdown(socket.SHUT_WR)
@@ -280,7 +280,7 @@ def test_a_client_that_does_not_speak_ssh_is_disconnected(served: Served, greeti
     assert served.broker.sftp("pwd").returncode == 0
 
 
-def test_a_packet_of_four_gigabytes_is_not_waited_for(served: Served) -> None:
+def test_a_packet_of_four_gigabytes_is_not_waited_for(served: SftpHarness) -> None:
     with socket.create_connection((served.host, served.port), timeout=30) as sock:
         sock.sendall(b"SSH-2.0-hostile\r\n" + b"\xff\xff\xff\xf0" + bytes(60))
         while sock.recv(4096):
@@ -288,7 +288,7 @@ def test_a_packet_of_four_gigabytes_is_not_waited_for(served: Served) -> None:
 
 
 def test_a_silent_client_is_disconnected_after_the_grace_time(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: SftpHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.channels.sftp_server.server.GRACE_SECONDS", 0.5)
     monkeypatch.setattr("adapters.channels.sftp_server.server.BANNER_SECONDS", 0.5)
@@ -304,7 +304,7 @@ def test_a_silent_client_is_disconnected_after_the_grace_time(
         assert one.listdir("/OutBox") == []
 
 
-def test_idle_sessions_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_sessions_end(served: SftpHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.channels.sftp_server.auth.IDLE_SECONDS", 0.3)
     with served.broker.session() as client:
         channel = client.get_channel()
@@ -312,7 +312,7 @@ def test_idle_sessions_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> N
         until(lambda: channel.closed)
 
 
-def test_sftp_packets_that_make_no_sense_end_the_session_and_not_the_server(served: Served) -> None:
+def test_sftp_packets_that_make_no_sense_end_the_session_and_not_the_server(served: SftpHarness) -> None:
     init = b"\x00\x00\x00\x05\x01\x00\x00\x00\x03"
     for garbage in (b"\xff" * 64, b"\x00\x00\x00\x01\x03", b"\x7f\xff\xff\xff\x03", bytes(64)):
         with served.broker.transport() as transport:
@@ -334,7 +334,7 @@ def test_sftp_packets_that_make_no_sense_end_the_session_and_not_the_server(serv
 class Slow:
     """An intake whose commit takes until it is let go."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: SftpHarness) -> None:
         self.served = served
         self.begun = threading.Event()
         self.go = asyncio.Event()
@@ -345,7 +345,7 @@ class Slow:
         await self.served.messages.add(arrival, sender)
 
 
-def test_a_client_that_sends_more_than_the_window_is_disconnected(served: Served) -> None:
+def test_a_client_that_sends_more_than_the_window_is_disconnected(served: SftpHarness) -> None:
     served.intake = slow = Slow(served)
     with served.broker.transport() as transport:
         transport.connect(username="broker", pkey=served.broker.key())
@@ -375,7 +375,7 @@ def test_a_client_that_sends_more_than_the_window_is_disconnected(served: Served
 
 
 def test_stopping_lets_a_commit_in_progress_finish_and_drops_unfinished_uploads(
-    served: Served, tmp_path: Path
+    served: SftpHarness, tmp_path: Path
 ) -> None:
     served.intake = slow = Slow(served)
     (data := tmp_path / "data").write_bytes(b"data")
@@ -402,7 +402,7 @@ def test_stopping_lets_a_commit_in_progress_finish_and_drops_unfinished_uploads(
     assert [each for each in threading.enumerate() if each.name.startswith("sftp-")] == []
 
 
-def accepts(served: Served) -> bool:
+def accepts(served: SftpHarness) -> bool:
     try:
         socket.create_connection((served.host, served.port), timeout=5).close()
     except OSError:
@@ -430,11 +430,11 @@ def test_a_private_key_is_for_its_owner_only_and_never_overwritten(tmp_path: Pat
     assert shown.stdout.strip() == public
 
 
-def test_a_server_with_another_host_key_is_not_trusted(served: Served) -> None:
+def test_a_server_with_another_host_key_is_not_trusted(served: SftpHarness) -> None:
     (served.broker.folder / "known_hosts").write_text(f"[{served.host}]:{served.port} {make_ed25519()[1]}\n")
     assert served.broker.sftp("pwd").returncode != 0
 
 
-def test_the_login_of_one_account_is_no_login_for_another(served: Served) -> None:
+def test_the_login_of_one_account_is_no_login_for_another(served: SftpHarness) -> None:
     impostor = Login("other", served.broker.folder, served.host, served.port)
     assert impostor.sftp("pwd").returncode != 0

@@ -26,29 +26,29 @@ from paramiko.sftp import (
 
 from adapters.channels.sftp_server.wire import NAMES_IN_A_PACKET, FileAttributes
 from gateway.model.china import CHINA
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 from tests.support.sshd import shared
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
 
-def asked(client: paramiko.SFTPClient, kind: int, *given: Any) -> Any:
-    return cast(Any, client)._request(kind, *given)
+def asked(client: paramiko.SFTPClient, kind: int, *arguments: Any) -> Any:
+    return cast(Any, client)._request(kind, *arguments)
 
 
 def status(client: paramiko.SFTPClient, kind: int, path: str) -> int:
     """The number of the status that a request is refused with."""
-    given: list[Any] = [path]
+    arguments: list[Any] = [path]
     if kind == CMD_MKDIR:
-        given = [path, paramiko.SFTPAttributes()]
+        arguments = [path, paramiko.SFTPAttributes()]
     elif kind == CMD_SYMLINK:
-        given = ["anything", path]
+        arguments = ["anything", path]
     try:
-        asked(client, kind, *given)
+        asked(client, kind, *arguments)
     except FileNotFoundError:
         return int(SFTP_NO_SUCH_FILE)
     except PermissionError:
@@ -58,7 +58,7 @@ def status(client: paramiko.SFTPClient, kind: int, path: str) -> int:
     return int(SFTP_OK)
 
 
-def test_a_folder_that_is_there_is_no_obstacle_to_making_it(served: Served) -> None:
+def test_a_folder_that_is_there_is_no_obstacle_to_making_it(served: SftpHarness) -> None:
     with served.broker.session() as client:
         client.open("/OutBox/a.xml.tmp", "wb").close()
         # As asyncssh's makedirs(exist_ok=True) does: FAILURE is taken for "exists" where a folder is there.
@@ -91,7 +91,7 @@ def openssh() -> Iterator[paramiko.SFTPClient]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "path", "wanted"),
+    ("kind", "path", "code"),
     [
         (CMD_RMDIR, "none", SFTP_NO_SUCH_FILE),
         (CMD_RMDIR, "OutBox/none", SFTP_NO_SUCH_FILE),
@@ -114,15 +114,15 @@ def openssh() -> Iterator[paramiko.SFTPClient]:
     ],
 )
 def test_refusals_to_make_or_remove_folders_and_links_are_worded_as_openssh_words_them(
-    served: Served, openssh: paramiko.SFTPClient, kind: int, path: str, wanted: int
+    served: SftpHarness, openssh: paramiko.SFTPClient, kind: int, path: str, code: int
 ) -> None:
     there = path if path.startswith("/") else f"{openssh.getcwd()}/{path}"
     with served.broker.session() as client:
         client.open("/OutBox/a.xml.tmp", "wb").close()
-        assert (status(client, kind, path), status(openssh, kind, there)) == (wanted, wanted)
+        assert (status(client, kind, path), status(openssh, kind, there)) == (code, code)
 
 
-def test_the_folders_cannot_be_changed_where_openssh_would_allow_it(served: Served) -> None:
+def test_the_folders_cannot_be_changed_where_openssh_would_allow_it(served: SftpHarness) -> None:
     with served.broker.session() as client:
         client.open("/OutBox/a.xml.tmp", "wb").close()
         for kind, path in ((CMD_RMDIR, "SentBox"), (CMD_SYMLINK, "OutBox/b"), (CMD_SYMLINK, "/b")):
@@ -131,13 +131,13 @@ def test_the_folders_cannot_be_changed_where_openssh_would_allow_it(served: Serv
         assert client.listdir("/OutBox") == ["a.xml.tmp"]
 
 
-def test_nothing_can_be_read_as_a_link(served: Served) -> None:
+def test_nothing_can_be_read_as_a_link(served: SftpHarness) -> None:
     with served.broker.session() as client:
         assert status(client, CMD_READLINK, "/OutBox") == SFTP_FAILURE
         assert status(client, CMD_READLINK, "/OutBox/none") == SFTP_NO_SUCH_FILE
 
 
-def test_a_folder_is_not_opened_as_a_file(served: Served) -> None:
+def test_a_folder_is_not_opened_as_a_file(served: SftpHarness) -> None:
     with served.broker.session() as client:
         for path in ("/", "/OutBox"):
             for mode in ("rb", "wb", "wxb"):
@@ -147,7 +147,7 @@ def test_a_folder_is_not_opened_as_a_file(served: Served) -> None:
 
 @pytest.mark.parametrize("name", ["a.xml", "a.xml.tmp"])
 def test_a_file_is_made_exclusively_once_also_while_another_session_writes_it(
-    served: Served, name: str
+    served: SftpHarness, name: str
 ) -> None:
     with served.broker.session() as client, served.broker.session() as other:
         held = client.open(f"/OutBox/{name}", "wxb")
@@ -159,7 +159,7 @@ def test_a_file_is_made_exclusively_once_also_while_another_session_writes_it(
             other.open(f"/OutBox/{name}", "wxb")
 
 
-def test_the_reported_free_space_is_that_of_the_account(served: Served) -> None:
+def test_the_reported_free_space_is_that_of_the_account(served: SftpHarness) -> None:
     served.limit("broker", max_package=1 << 20, max_files=10)
     with served.broker.session() as client:
         with client.open("/OutBox/a.tmp", "wb") as file:
@@ -170,7 +170,7 @@ def test_the_reported_free_space_is_that_of_the_account(served: Served) -> None:
     assert lines == [["4096", "1024", "3072", "3072", "25%"], ["10", "1", "9", "9", "10%"]]
 
 
-def test_ls_shows_the_time_of_what_is_recent_and_the_year_of_what_is_not(served: Served) -> None:
+def test_ls_shows_the_time_of_what_is_recent_and_the_year_of_what_is_not(served: SftpHarness) -> None:
     now = datetime(2026, 11, 2, 20, 0, tzinfo=UTC)
     shown = {
         now - timedelta(minutes=1): " Nov 03 03:59 ",
@@ -185,7 +185,7 @@ def test_ls_shows_the_time_of_what_is_recent_and_the_year_of_what_is_not(served:
     assert ":" in line
 
 
-def test_a_folder_is_read_in_pages_and_each_name_shown_once(served: Served) -> None:
+def test_a_folder_is_read_in_pages_and_each_name_shown_once(served: SftpHarness) -> None:
     many = 2 * NAMES_IN_A_PACKET + 7
     served.fill_inbox("broker", many)
     with served.broker.session() as client:
@@ -209,7 +209,7 @@ def test_a_folder_is_read_in_pages_and_each_name_shown_once(served: Served) -> N
             asked(client, CMD_READDIR, handle)
 
 
-def test_pages_are_of_what_is_there_while_files_come_and_go(served: Served) -> None:
+def test_pages_are_of_what_is_there_while_files_come_and_go(served: SftpHarness) -> None:
     served.fill_inbox("broker", 2 * NAMES_IN_A_PACKET)
     with served.broker.session() as client, served.broker.session() as other:
         shown = client.listdir_iter("/InBox")
@@ -221,7 +221,7 @@ def test_pages_are_of_what_is_there_while_files_come_and_go(served: Served) -> N
     assert len(rest) >= 2 * NAMES_IN_A_PACKET - 2
 
 
-def test_unfinished_files_stand_among_the_others_in_every_page(served: Served) -> None:
+def test_unfinished_files_stand_among_the_others_in_every_page(served: SftpHarness) -> None:
     with served.broker.session() as client:
         for number in range(NAMES_IN_A_PACKET + 3):
             client.open(f"/OutBox/{number:04}.xml{'.tmp' if number % 2 else ''}", "wb").close()

@@ -11,21 +11,21 @@ from sqlalchemy import select
 from adapters.store.tables.messages import receipts
 from gateway.model.folders import Folder
 from gateway.model.states import Event
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
 
-def collected(served: Served) -> list[str]:
+def collected(served: SftpHarness) -> list[str]:
     query = select(receipts.c.name).where(receipts.c.collected_at.is_not(None)).order_by(receipts.c.id)
     return list(served.run(served.database.read(lambda reader: reader.execute(query).scalars().all())))
 
 
-def test_there_are_four_folders_and_nothing_else(served: Served) -> None:
+def test_there_are_four_folders_and_nothing_else(served: SftpHarness) -> None:
     with served.broker.session() as client:
         assert sorted(client.listdir("/")) == ["FailBox", "InBox", "OutBox", "SentBox"]
         for folder in client.listdir("/"):
@@ -49,12 +49,12 @@ def test_there_are_four_folders_and_nothing_else(served: Served) -> None:
         ("报关单.zip", "/报关单.zip"),
     ],
 )
-def test_paths_are_made_canonical_from_the_root(served: Served, path: str, canonical: str) -> None:
+def test_paths_are_made_canonical_from_the_root(served: SftpHarness, path: str, canonical: str) -> None:
     with served.broker.session() as client:
         assert client.normalize(path) == canonical
 
 
-def test_the_tree_is_fixed(served: Served) -> None:
+def test_the_tree_is_fixed(served: SftpHarness) -> None:
     with served.broker.session() as client:
         for path in ("/new", "/OutBox/new"):
             with pytest.raises(PermissionError):
@@ -76,7 +76,7 @@ def test_the_tree_is_fixed(served: Served) -> None:
 @pytest.mark.parametrize(
     "path", ["/a.zip", "/InBox/a.xml", "/SentBox/a.zip", "/FailBox/a.tmp", "/Other/a.zip"]
 )
-def test_files_are_taken_in_the_outbox_only(served: Served, path: str) -> None:
+def test_files_are_taken_in_the_outbox_only(served: SftpHarness, path: str) -> None:
     with served.broker.session() as client:
         with pytest.raises((PermissionError, FileNotFoundError)):
             client.open(path, "wb")
@@ -90,7 +90,7 @@ def test_files_are_taken_in_the_outbox_only(served: Served, path: str) -> None:
     "name",
     ["a\nb.zip", "a\x1b[31m.zip", "a\x00.zip", "a\u202exml.zip", "x" * 252 + ".zip", "报" * 84 + ".zip"],
 )
-def test_names_that_cannot_be_shown_or_are_too_long_are_refused(served: Served, name: str) -> None:
+def test_names_that_cannot_be_shown_or_are_too_long_are_refused(served: SftpHarness, name: str) -> None:
     with served.broker.session() as client:
         with pytest.raises(OSError, match="file name"):
             client.open(f"/OutBox/{name}", "wb")
@@ -100,12 +100,12 @@ def test_names_that_cannot_be_shown_or_are_too_long_are_refused(served: Served, 
     assert served.arrived() == []
 
 
-def test_names_that_are_not_utf_8_are_refused(served: Served) -> None:
+def test_names_that_are_not_utf_8_are_refused(served: SftpHarness) -> None:
     with served.broker.session() as client, pytest.raises(OSError, match="UTF-8"):
         client.open(b"/OutBox/\xb1\xa8.zip", "wb")
 
 
-def test_chinese_names_and_names_of_255_bytes_are_taken(served: Served) -> None:
+def test_chinese_names_and_names_of_255_bytes_are_taken(served: SftpHarness) -> None:
     names = ["报关单 2026.zip", "报" * 83 + "xx.zip"]
     with served.broker.session() as client:
         for name in names:
@@ -114,7 +114,7 @@ def test_chinese_names_and_names_of_255_bytes_are_taken(served: Served) -> None:
     assert [name for name, _, _ in served.arrived()] == names
 
 
-def test_no_account_sees_anothers_files(served: Served, tmp_path: Path) -> None:
+def test_no_account_sees_anothers_files(served: SftpHarness, tmp_path: Path) -> None:
     served.fill_inbox("broker", 1)
     with served.broker.session() as client, served.other.session() as other:
         for name in ("a.zip", "b.tmp"):
@@ -134,7 +134,9 @@ def test_no_account_sees_anothers_files(served: Served, tmp_path: Path) -> None:
         assert client.listdir("/OutBox") == ["a.zip", "b.tmp"]
 
 
-def test_a_receipt_that_was_read_to_its_end_is_marked_as_collected(served: Served, tmp_path: Path) -> None:
+def test_a_receipt_that_was_read_to_its_end_is_marked_as_collected(
+    served: SftpHarness, tmp_path: Path
+) -> None:
     served.fill_inbox("broker", 3)
     with served.broker.session() as client, client.open("/InBox/Receipt_000000.xml", "rb") as file:
         assert file.read(4) == b"<Rec"
@@ -146,7 +148,7 @@ def test_a_receipt_that_was_read_to_its_end_is_marked_as_collected(served: Serve
     assert "Receipt_000001.xml" in served.broker.sftp("ls -1 /InBox").stdout
 
 
-def test_a_receipt_that_is_removed_is_gone_from_the_inbox_and_stays_on_record(served: Served) -> None:
+def test_a_receipt_that_is_removed_is_gone_from_the_inbox_and_stays_on_record(served: SftpHarness) -> None:
     served.fill_inbox("broker", 2)
     assert served.broker.sftp("rm /InBox/Receipt_000000.xml").returncode == 0
     assert served.broker.sftp("rm /InBox/Receipt_000000.xml").returncode != 0
@@ -158,7 +160,7 @@ def test_a_receipt_that_is_removed_is_gone_from_the_inbox_and_stays_on_record(se
     assert len(rows) == 2
 
 
-def test_a_judged_file_is_readable_and_cannot_be_removed_or_changed(served: Served) -> None:
+def test_a_judged_file_is_readable_and_cannot_be_removed_or_changed(served: SftpHarness) -> None:
     with served.broker.session() as client:
         with client.open("/OutBox/a.zip", "wb") as file:
             file.write(b"refused package")
@@ -177,7 +179,7 @@ def test_a_judged_file_is_readable_and_cannot_be_removed_or_changed(served: Serv
     assert collected(served) == []
 
 
-def test_ten_thousand_receipts_are_listed_quickly(served: Served) -> None:
+def test_ten_thousand_receipts_are_listed_quickly(served: SftpHarness) -> None:
     served.fill_inbox("broker", 10_000)
     began = time.perf_counter()
     done = served.broker.sftp("ls -l /InBox")
@@ -186,13 +188,13 @@ def test_ten_thousand_receipts_are_listed_quickly(served: Served) -> None:
     assert took < 5, "four times what it takes on a busy machine"
 
 
-def test_listings_show_sizes_and_times(served: Served) -> None:
+def test_listings_show_sizes_and_times(served: SftpHarness) -> None:
     served.clock.ahead = timedelta(days=3)
     with served.broker.session() as client:
         with client.open("/OutBox/a.zip", "wb") as file:
             file.write(b"12345")
-        (found,) = client.listdir_attr("/OutBox")
-        assert found.st_size == 5
-        assert found.st_mode == 0o100644
-        assert found.st_mtime is not None
-        assert abs(found.st_mtime - served.clock().timestamp()) < 60
+        (entry,) = client.listdir_attr("/OutBox")
+        assert entry.st_size == 5
+        assert entry.st_mode == 0o100644
+        assert entry.st_mtime is not None
+        assert abs(entry.st_mtime - served.clock().timestamp()) < 60

@@ -16,7 +16,7 @@ from adapters.home.host_keys import KINDS, read_host_keys
 from adapters.home.ssh_keys import make_ecdsa, make_ed25519, make_rsa, write_private
 from gateway.config.bad_settings import BadSettings
 from tests.support.sftp_client import Login
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 
 MAKE: dict[str, Callable[[], tuple[bytes, str]]] = {
     "ed25519": make_ed25519,
@@ -46,7 +46,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     return folder, lines
 
 
-def knows(served: Served, login: Login, line: str) -> None:
+def knows(served: SftpHarness, login: Login, line: str) -> None:
     (login.folder / "known_hosts").write_text(f"[{served.host}]:{served.port} {line}\n")
 
 

@@ -12,19 +12,19 @@ import pytest
 from gateway.config.monitoring import AlarmSettings
 from gateway.monitor.alarm_conditions import conditions
 from tests.monitor.test_alarms import WELL
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 
 LATER = timedelta(minutes=61)
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
 
 def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_until_it_is_finished(
-    served: Served,
+    served: SftpHarness,
 ) -> None:
     served.fill_inbox("broker", 1)
     with served.broker.session() as client, served.other.session() as other:
@@ -46,7 +46,9 @@ def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_until_it_is_
     assert [each for each, _, _ in served.arrived()] == ["报关单.xml"]
 
 
-def test_an_account_that_removes_the_report_gets_it_again_only_after_another_hour(served: Served) -> None:
+def test_an_account_that_removes_the_report_gets_it_again_only_after_another_hour(
+    served: SftpHarness,
+) -> None:
     with served.broker.session() as client:
         client.putfo(io.BytesIO(b"<a/>"), "/OutBox/a.xml.tmp")
         served.clock.ahead += LATER
@@ -93,7 +95,7 @@ def stopped(root: Path) -> None:
     (root / "ssh_host_ed25519").unlink()
 
 
-def test_an_upload_that_is_being_written_is_not_reported_as_unfinished(served: Served) -> None:
+def test_an_upload_that_is_being_written_is_not_reported_as_unfinished(served: SftpHarness) -> None:
     with served.broker.session() as client:
         file = client.open("/OutBox/a.xml.tmp", "wb")
         served.clock.ahead += LATER
@@ -102,6 +104,6 @@ def test_an_upload_that_is_being_written_is_not_reported_as_unfinished(served: S
 
 
 def test_an_unfinished_upload_opens_an_alarm_for_its_account() -> None:
-    (found,) = conditions(replace(WELL, unfinished={"broker-aa": 2}), AlarmSettings())
-    assert found.key == "unfinished:broker-aa"
-    assert "2" in found.en
+    (condition,) = conditions(replace(WELL, unfinished={"broker-aa": 2}), AlarmSettings())
+    assert condition.key == "unfinished:broker-aa"
+    assert "2" in condition.en

@@ -11,19 +11,19 @@ import pytest
 
 from gateway.model.states import Event
 from tests.support.sftp_client import Login
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 from tests.support.upload_steps import LISTED, Steps, unheard_of
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
 
-def sizes(served: Served) -> list[tuple[str, int]]:
+def sizes(served: SftpHarness) -> list[tuple[str, int]]:
     return [(name, size) for name, _, size in served.arrived()]
 
 
@@ -46,7 +46,7 @@ def lftp(login: Login, *commands: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_lftp_with_a_temporary_file_makes_one_message_of_the_final_name(
-    served: Served, tmp_path: Path
+    served: SftpHarness, tmp_path: Path
 ) -> None:
     (tmp_path / "a.zip").write_bytes(PACKAGE)
     done = lftp(
@@ -61,13 +61,13 @@ def test_lftp_with_a_temporary_file_makes_one_message_of_the_final_name(
 
 
 @pytest.mark.parametrize("steps", [*LISTED, unheard_of])
-def test_the_steps_of_a_client_make_one_message_of_the_final_name(served: Served, steps: Steps) -> None:
+def test_the_steps_of_a_client_make_one_message_of_the_final_name(served: SftpHarness, steps: Steps) -> None:
     with served.broker.session() as client:
         steps(client, "a.zip", PACKAGE)
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 
-def test_a_file_judged_meanwhile_can_be_renamed_from_any_session(served: Served) -> None:
+def test_a_file_judged_meanwhile_can_be_renamed_from_any_session(served: SftpHarness) -> None:
     with served.broker.session() as client:
         client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip-7f3e")
     served.judge(Event.PASSED)
@@ -79,7 +79,7 @@ def test_a_file_judged_meanwhile_can_be_renamed_from_any_session(served: Served)
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 
-def test_files_of_other_accounts_old_files_and_files_onto_others_are_not_renamed(served: Served) -> None:
+def test_files_of_other_accounts_old_files_and_files_onto_others_are_not_renamed(served: SftpHarness) -> None:
     with served.broker.session() as client, served.other.session() as other:
         for name in ("a.zip", "b.zip", "c.zip.part"):
             client.putfo(io.BytesIO(PACKAGE), f"/OutBox/{name}")
@@ -97,7 +97,7 @@ def test_files_of_other_accounts_old_files_and_files_onto_others_are_not_renamed
     assert [name for name, _ in sizes(served)] == ["a.zip", "b.zip"]
 
 
-def test_a_file_that_was_taken_may_get_any_name_and_stays_one_message(served: Served) -> None:
+def test_a_file_that_was_taken_may_get_any_name_and_stays_one_message(served: SftpHarness) -> None:
     with served.broker.session() as client:
         client.putfo(io.BytesIO(PACKAGE), "/OutBox/a.zip")
         client.rename("/OutBox/a.zip", "/OutBox/a.zip.tmp")

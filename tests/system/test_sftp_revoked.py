@@ -13,17 +13,17 @@ import pytest
 from paramiko.sftp import CMD_CLOSE
 
 from adapters.home.ssh_keys import make_ed25519
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         running.fill_inbox("broker", 3)
         yield running
 
 
-def revoke(served: Served) -> None:
+def revoke(served: SftpHarness) -> None:
     """The account stays, and has another key."""
     served.accounts["broker"] = replace(served.accounts["broker"], keys=(make_ed25519()[1],))
 
@@ -72,7 +72,7 @@ def another_channel(client: paramiko.SFTPClient) -> Step:
 
 @pytest.mark.parametrize("begun", [uploading, renaming, reading, listing, looking, removing, another_channel])
 def test_uploads_begun_before_a_key_was_revoked_are_dropped(
-    served: Served, begun: Callable[[paramiko.SFTPClient], Step]
+    served: SftpHarness, begun: Callable[[paramiko.SFTPClient], Step]
 ) -> None:
     with served.broker.session() as client:
         step = begun(client)
@@ -84,7 +84,7 @@ def test_uploads_begun_before_a_key_was_revoked_are_dropped(
     until(lambda: served.spools() == [] or begun is renaming)
 
 
-def test_the_connections_of_a_revoked_key_are_closed_though_they_ask_for_nothing(served: Served) -> None:
+def test_the_connections_of_a_revoked_key_are_closed_though_they_ask_for_nothing(served: SftpHarness) -> None:
     own = served.accounts["broker"].keys
     second = served.login("second")
     with served.broker.session() as client, second.session() as other:

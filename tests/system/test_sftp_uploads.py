@@ -21,14 +21,14 @@ from paramiko.sftp import CMD_CLOSE, CMD_READ, int64
 from gateway.model.message import Arrival
 from gateway.model.parties import Account
 from gateway.model.states import Event
-from tests.support.sftp_served import Served, serving
+from tests.support.sftp_served import SftpHarness, serving
 from tests.support.unfinished import UNFINISHED
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[SftpHarness]:
     with serving(tmp_path) as running:
         yield running
 
@@ -57,7 +57,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> bool:
     return done.returncode != 0
 
 
-def test_a_file_with_a_final_name_is_received_at_its_close(served: Served, package: Path) -> None:
+def test_a_file_with_a_final_name_is_received_at_its_close(served: SftpHarness, package: Path) -> None:
     done = served.broker.sftp(f"put {package} /OutBox/a.zip", "ls -1 /OutBox")
     assert done.returncode == 0, done.stderr
     assert "a.zip" in done.stdout
@@ -66,7 +66,7 @@ def test_a_file_with_a_final_name_is_received_at_its_close(served: Served, packa
     assert served.spools() == []
 
 
-def test_an_unfinished_file_is_received_at_its_rename(served: Served, package: Path) -> None:
+def test_an_unfinished_file_is_received_at_its_rename(served: SftpHarness, package: Path) -> None:
     assert served.broker.sftp(f"put {package} /OutBox/a.zip.part").returncode == 0
     assert served.arrived() == []
     assert served.broker.sftp("rename /OutBox/a.zip.part /OutBox/a.zip").returncode == 0
@@ -74,7 +74,7 @@ def test_an_unfinished_file_is_received_at_its_rename(served: Served, package: P
     assert served.spools() == []
 
 
-def test_under_whatever_name_a_client_writes_the_message_is_made_at_the_rename(served: Served) -> None:
+def test_under_whatever_name_a_client_writes_the_message_is_made_at_the_rename(served: SftpHarness) -> None:
     served.limit("broker", unfinished=(".sending",))
     with served.broker.session() as client:
         for name in (*UNFINISHED, "a.xml.sending"):
@@ -87,7 +87,7 @@ def test_under_whatever_name_a_client_writes_the_message_is_made_at_the_rename(s
     assert served.bodies() == [("a.xml", PACKAGE)]
 
 
-def test_both_kinds_of_rename_commit(served: Served) -> None:
+def test_both_kinds_of_rename_commit(served: SftpHarness) -> None:
     with served.broker.session() as client:
         for rename in (client.rename, client.posix_rename):
             with client.open("/OutBox/x.tmp", "wb") as file:
@@ -97,7 +97,7 @@ def test_both_kinds_of_rename_commit(served: Served) -> None:
 
 
 def test_an_unfinished_file_is_seen_renamed_resumed_and_removed_from_other_sessions(
-    served: Served, tmp_path: Path
+    served: SftpHarness, tmp_path: Path
 ) -> None:
     half, whole = tmp_path / "half", tmp_path / "whole"
     half.write_bytes(PACKAGE[:20000])
@@ -117,7 +117,7 @@ def test_an_unfinished_file_is_seen_renamed_resumed_and_removed_from_other_sessi
     assert served.spools() == []
 
 
-def test_append_mode_writes_at_the_end(served: Served) -> None:
+def test_append_mode_writes_at_the_end(served: SftpHarness) -> None:
     with served.broker.session() as client:
         for piece in (b"one ", b"two"):
             with client.open("/OutBox/a.tmp", "ab") as file:
@@ -126,14 +126,14 @@ def test_append_mode_writes_at_the_end(served: Served) -> None:
     assert served.bodies() == [("a.xml", b"one two")]
 
 
-def test_an_empty_file_is_received_like_any_other(served: Served, tmp_path: Path) -> None:
+def test_an_empty_file_is_received_like_any_other(served: SftpHarness, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert served.broker.sftp(f"put {tmp_path / 'empty'} /OutBox/empty.xml").returncode == 0
     assert served.bodies() == [("empty.xml", b"")]
 
 
 def test_a_name_may_be_used_again_for_a_new_message_but_what_was_acknowledged_is_not_changed(
-    served: Served, package: Path
+    served: SftpHarness, package: Path
 ) -> None:
     put = f"put {package} /OutBox/a.zip"
     assert served.broker.sftp(put, put).returncode == 0
@@ -147,7 +147,7 @@ def test_a_name_may_be_used_again_for_a_new_message_but_what_was_acknowledged_is
     assert served.bodies() == [("a.zip", PACKAGE)] * 2
 
 
-def test_an_unfinished_file_is_not_renamed_while_it_is_written(served: Served) -> None:
+def test_an_unfinished_file_is_not_renamed_while_it_is_written(served: SftpHarness) -> None:
     with served.broker.session() as client, served.broker.session() as second:
         file = client.open("/OutBox/a.tmp", "wb")
         file.write(b"half")
@@ -159,7 +159,7 @@ def test_an_unfinished_file_is_not_renamed_while_it_is_written(served: Served) -
     assert served.bodies() == [("a.zip", b"half")]
 
 
-def test_a_rename_does_not_replace_another_unfinished_file_unless_it_says_so(served: Served) -> None:
+def test_a_rename_does_not_replace_another_unfinished_file_unless_it_says_so(served: SftpHarness) -> None:
     with served.broker.session() as client:
         for name in ("a.tmp", "b.tmp"):
             with client.open(f"/OutBox/{name}", "wb") as file:
@@ -172,7 +172,7 @@ def test_a_rename_does_not_replace_another_unfinished_file_unless_it_says_so(ser
     assert served.spools() == []
 
 
-def test_a_new_upload_replaces_an_unfinished_one_whose_session_hangs(served: Served) -> None:
+def test_a_new_upload_replaces_an_unfinished_one_whose_session_hangs(served: SftpHarness) -> None:
     with served.broker.session() as hanging, served.broker.session() as client:
         stuck = hanging.open("/OutBox/a.tmp", "wb")
         stuck.write(b"old")
@@ -185,7 +185,7 @@ def test_a_new_upload_replaces_an_unfinished_one_whose_session_hangs(served: Ser
     assert served.spools() == []
 
 
-def test_a_client_that_is_killed_in_the_middle_leaves_nothing(served: Served, tmp_path: Path) -> None:
+def test_a_client_that_is_killed_in_the_middle_leaves_nothing(served: SftpHarness, tmp_path: Path) -> None:
     (big := tmp_path / "big.zip").write_bytes(os.urandom(1 << 20) * 40)
     for name in ("a.zip", "b.zip.tmp"):
         client = subprocess.Popen(
@@ -208,7 +208,7 @@ def test_a_client_that_is_killed_in_the_middle_leaves_nothing(served: Served, tm
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.zip.tmp"])
-def test_a_connection_that_is_cut_in_the_middle_leaves_nothing(served: Served, name: str) -> None:
+def test_a_connection_that_is_cut_in_the_middle_leaves_nothing(served: SftpHarness, name: str) -> None:
     with served.broker.session() as client:
         file = client.open(f"/OutBox/{name}", "wb")
         file.write(PACKAGE)
@@ -223,7 +223,7 @@ def test_a_connection_that_is_cut_in_the_middle_leaves_nothing(served: Served, n
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.zip.tmp"])
-def test_a_client_that_leaves_in_order_without_closing_leaves_nothing(served: Served, name: str) -> None:
+def test_a_client_that_leaves_in_order_without_closing_leaves_nothing(served: SftpHarness, name: str) -> None:
     with served.broker.session() as client:
         file = client.open(f"/OutBox/{name}", "wb")
         file.write(PACKAGE)
@@ -243,7 +243,9 @@ class Failing:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_commit_that_fails_fails_the_client_and_leaves_no_message(served: Served, package: Path) -> None:
+def test_a_commit_that_fails_fails_the_client_and_leaves_no_message(
+    served: SftpHarness, package: Path
+) -> None:
     served.intake = Failing()
     assert refused(served.broker.sftp(f"put {package} /OutBox/a.zip"))
     assert refused(served.broker.sftp(f"put {package} /OutBox/b.tmp", "rename /OutBox/b.tmp /OutBox/b.zip"))
@@ -261,7 +263,7 @@ class Bug:
         raise ZeroDivisionError("a fault of ours, with secrets in its text")
 
 
-def test_a_failure_of_our_own_is_not_explained_and_the_session_goes_on(served: Served) -> None:
+def test_a_failure_of_our_own_is_not_explained_and_the_session_goes_on(served: SftpHarness) -> None:
     served.intake = Bug()
     with served.broker.session() as client:
         file = client.open("/OutBox/a.zip", "wb")
@@ -307,7 +309,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def test_an_upload_over_the_accounts_limit_fails_with_a_clear_error_and_leaves_nothing(
-    served: Served, package: Path
+    served: SftpHarness, package: Path
 ) -> None:
     served.limit("broker", max_package=len(PACKAGE) - 1)
     done = served.broker.sftp(f"put {package} /OutBox/a.zip")
@@ -327,7 +329,7 @@ def test_an_upload_over_the_accounts_limit_fails_with_a_clear_error_and_leaves_n
     assert served.arrived() == []
 
 
-def test_the_bytes_of_all_unfinished_files_together_are_limited(served: Served) -> None:
+def test_the_bytes_of_all_unfinished_files_together_are_limited(served: SftpHarness) -> None:
     served.limit("broker", max_package=len(PACKAGE))
     with served.broker.session() as client:
         for number in range(4):
@@ -341,7 +343,7 @@ def test_the_bytes_of_all_unfinished_files_together_are_limited(served: Served) 
         client.putfo(io.BytesIO(PACKAGE), "/OutBox/again.tmp")
 
 
-def test_the_number_of_unfinished_files_is_limited(served: Served) -> None:
+def test_the_number_of_unfinished_files_is_limited(served: SftpHarness) -> None:
     served.limit("broker", max_files=2)
     with served.broker.session() as client:
         for name in ("a.tmp", "b.tmp"):
@@ -354,11 +356,11 @@ def test_the_number_of_unfinished_files_is_limited(served: Served) -> None:
         client.open("/OutBox/c.tmp", "wb").close()
 
 
-def test_times_and_permissions_can_be_set_after_the_upload(served: Served, package: Path) -> None:
+def test_times_and_permissions_can_be_set_after_the_upload(served: SftpHarness, package: Path) -> None:
     assert served.broker.sftp(f"put -p {package} /OutBox/a.zip", "chmod 600 /OutBox/a.zip").returncode == 0
 
 
-def test_a_file_that_is_judged_at_once_stays_visible_to_its_sender_for_a_while(served: Served) -> None:
+def test_a_file_that_is_judged_at_once_stays_visible_to_its_sender_for_a_while(served: SftpHarness) -> None:
     with served.broker.session() as client, served.broker.session() as another:
         with client.open("/OutBox/a.zip", "wb") as file:
             file.write(PACKAGE)
@@ -374,12 +376,12 @@ def test_a_file_that_is_judged_at_once_stays_visible_to_its_sender_for_a_while(s
             client.stat("/OutBox/a.zip")
 
 
-def test_paramikos_put_confirms_the_size(served: Served, package: Path) -> None:
+def test_paramikos_put_confirms_the_size(served: SftpHarness, package: Path) -> None:
     with served.broker.session() as client:
         assert client.put(str(package), "/OutBox/a.zip").st_size == len(PACKAGE)
 
 
-def test_unfinished_files_that_nobody_finishes_are_removed_after_a_day(served: Served) -> None:
+def test_unfinished_files_that_nobody_finishes_are_removed_after_a_day(served: SftpHarness) -> None:
     with served.broker.session() as client:
         client.open("/OutBox/a.tmp", "wb").close()
         held = client.open("/OutBox/b.tmp", "wb")
@@ -392,7 +394,7 @@ def test_unfinished_files_that_nobody_finishes_are_removed_after_a_day(served: S
     assert len(served.spools()) == 1
 
 
-def test_uploads_of_many_sessions_at_once_all_arrive_whole(served: Served) -> None:
+def test_uploads_of_many_sessions_at_once_all_arrive_whole(served: SftpHarness) -> None:
     def send(number: int) -> None:
         with served.broker.session() as client:
             for index in range(10):
@@ -412,7 +414,7 @@ def test_uploads_of_many_sessions_at_once_all_arrive_whole(served: Served) -> No
     }
 
 
-def test_pieces_sent_out_of_order_are_put_together(served: Served) -> None:
+def test_pieces_sent_out_of_order_are_put_together(served: SftpHarness) -> None:
     with served.broker.session() as client:
         file = client.open("/OutBox/a.zip", "wb")
         for start in (40000, 0, 20000):
@@ -423,7 +425,7 @@ def test_pieces_sent_out_of_order_are_put_together(served: Served) -> None:
     assert served.bodies() == [("a.zip", PACKAGE[:60000])]
 
 
-def test_a_closed_handle_is_of_no_use(served: Served) -> None:
+def test_a_closed_handle_is_of_no_use(served: SftpHarness) -> None:
     with served.broker.session() as client:
         file = client.open("/OutBox/a.tmp", "wb")
         close(file)
@@ -432,7 +434,7 @@ def test_a_closed_handle_is_of_no_use(served: Served) -> None:
 
 
 def test_an_earlier_file_of_the_same_name_does_not_hide_that_an_upload_failed(
-    served: Served, package: Path
+    served: SftpHarness, package: Path
 ) -> None:
     with served.broker.session() as client:
         client.put(str(package), "/OutBox/a.zip")
@@ -443,7 +445,7 @@ def test_an_earlier_file_of_the_same_name_does_not_hide_that_an_upload_failed(
 
 
 @pytest.mark.parametrize("offset", [len(PACKAGE), 2**63 - 1, 2**63, 2**64 - 1])
-def test_reading_beyond_the_end_is_the_end_whatever_the_offset(served: Served, offset: int) -> None:
+def test_reading_beyond_the_end_is_the_end_whatever_the_offset(served: SftpHarness, offset: int) -> None:
     with served.broker.session() as client:
         with client.open("/OutBox/a.tmp", "w+b") as file:
             file.write(PACKAGE)
@@ -466,7 +468,7 @@ def _read_at(file: paramiko.SFTPFile, offset: int) -> bytes:
     return cast(bytes, answer.get_string())
 
 
-def test_scp_that_uploads_ends_with_0(served: Served, package: Path) -> None:
+def test_scp_that_uploads_ends_with_0(served: SftpHarness, package: Path) -> None:
     login = served.broker
     there = f"{login.account}@{login.host}:OutBox/"
     command = ["scp", *login.arguments(), "-P", str(login.port), str(package), there]

@@ -72,9 +72,9 @@ def test_both_offices_get_the_transit_declaration_and_every_step_gives_a_receipt
             bodies = store.execute(query).scalars().all()
         return [xml.parse(body).findtext(".//CHANNEL") or "" for body in bodies]
 
-    said = COURSES[course][2].split()
-    gateway.until(lambda: len(scene()) == len(said), seconds=25)
-    assert scene() == said
+    answers = COURSES[course][2].split()
+    gateway.until(lambda: len(scene()) == len(answers), seconds=25)
+    assert scene() == answers
     with gateway.reading() as store:
         row = store.execute(select(messages).where(messages.c.name == name)).one()
         sent = store.execute(select(deliveries).where(deliveries.c.message == row.id)).all()

@@ -39,14 +39,14 @@ def declared(gateway: Gateway) -> Any:
     return sent(gateway)
 
 
-def told(gateway: Gateway) -> list[etree._Element]:
+def gateway_receipts(gateway: Gateway) -> list[etree._Element]:
     """The gateway's receipts of it in the broker's InBox; their names tell the time, so they are in order."""
     names = sorted(name for name in gateway.inbox(BROKER) if name.startswith(f"Gateway_{REFERENCE}_"))
     return [trusted(gateway.read(BROKER, f"/InBox/{name}")) for name in names]
 
 
 def verdicts(gateway: Gateway) -> list[str | None]:
-    return [each.findtext(f"{{{NAMESPACE}}}Verdict") for each in told(gateway)]
+    return [each.findtext(f"{{{NAMESPACE}}}Verdict") for each in gateway_receipts(gateway)]
 
 
 def faults(receipt: etree._Element) -> list[str | None]:
@@ -72,7 +72,7 @@ def test_the_notice_that_comes_after_a_restart_lets_it_go_on_to_its_end(tmp_path
         assert row.waiting_for == f"agreement {NUMBER}"
         assert row.until == row.received_at + timedelta(hours=48)
         assert verdicts(gateway) == ["waiting"]
-        assert faults(told(gateway)[0]) == ["awaited"]
+        assert faults(gateway_receipts(gateway)[0]) == ["awaited"]
         assert finals(gateway, row.id) == []
         if end == "stopped":
             assert gateway.stop() == 0
@@ -101,7 +101,7 @@ def test_a_message_whose_wait_ended_while_no_node_ran_is_refused_by_the_next(tmp
         gateway.start()
         gateway.until(lambda: sent(gateway).state == State.REJECTED)
         assert verdicts(gateway) == ["waiting", "rejected"]
-        assert faults(told(gateway)[1]) == ["wait-expired", "awaited"]
+        assert faults(gateway_receipts(gateway)[1]) == ["wait-expired", "awaited"]
         assert finals(gateway, row.id) == ["rejected"]
         assert happened(gateway, row.id) == [Event.RECEIVED, Event.WAITING, Event.EXPIRED, Event.REFUSED]
         # Too late: it is known for the next declaration.

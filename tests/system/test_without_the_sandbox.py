@@ -36,7 +36,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def said(product: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_gateway(product: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *COMMAND, *arguments],
         cwd=product,
@@ -67,7 +67,7 @@ def by_a_folder(gateway: Gateway) -> None:
 
 
 def test_without_the_sandbox_its_commands_do_not_exist(product: Path) -> None:
-    listed = said(product, "--help")
+    listed = run_gateway(product, "--help")
     assert listed.returncode == 0, listed.stderr
     named = {line.split()[1] for line in listed.stdout.splitlines() if line.startswith("│ ")}
     assert set(COMMANDS) - OF_THE_SANDBOX <= named
@@ -76,24 +76,24 @@ def test_without_the_sandbox_its_commands_do_not_exist(product: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(OF_THE_SANDBOX))
 def test_a_command_of_it_says_that_it_is_not_installed(product: Path, name: str) -> None:
-    answered = said(product, name, "list")
+    answered = run_gateway(product, name, "list")
     assert answered.returncode == USAGE
     assert f"{name} is a command of the sandbox, which is not installed" in answered.stderr
 
 
 def test_a_home_that_wants_it_is_not_served(product: Path, gateway: Gateway) -> None:
     home = str(gateway.home.path)
-    served = said(product, "serve", "--home", home)
+    served = run_gateway(product, "serve", "--home", home)
     assert served.returncode == USAGE
     assert "backend.customs.kind: reference is of the sandbox, which is not installed" in served.stderr
-    looked_over = said(product, "doctor", "--home", home)
+    looked_over = run_gateway(product, "doctor", "--home", home)
     assert looked_over.returncode == NO
     assert "reference is of the sandbox" in looked_over.stdout
 
 
 def test_a_home_is_made_and_served_over_a_real_back_end(product: Path, gateway: Gateway) -> None:
     shutil.rmtree(gateway.home.path)
-    made = said(product, "init", str(gateway.home.path), "--sftp-port", str(gateway.port))
+    made = run_gateway(product, "init", str(gateway.home.path), "--sftp-port", str(gateway.port))
     assert made.returncode == 0, made.stderr
     by_a_folder(gateway)
 

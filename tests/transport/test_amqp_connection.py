@@ -41,7 +41,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def told(connection: BrokerConnection, why: str) -> None:
+async def failed_with(connection: BrokerConnection, why: str) -> None:
     """Waits for an attempt that failed of this: the alert of TLS is lost where a reset overtakes it."""
     await until(lambda: connection.why_not.startswith(why))
 
@@ -238,7 +238,7 @@ def test_over_tls_each_end_knows_the_other_by_its_certificate(rabbit: Rabbit, tm
             (over_tls(ca=str(theirs.ca), **pair), THEIRS),
         ):
             async with broken:
-                await told(broken, why)
+                await failed_with(broken, why)
                 assert not broken.connected
 
     run(test)

@@ -39,13 +39,13 @@ MOST: Final = 1 << 30
 class Line:
     """A channel on which a client has said all that it says."""
 
-    def __init__(self, said: bytes) -> None:
-        self._said = memoryview(said)
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
         self.answered = 0
 
     def recv(self, most: int) -> bytes:
         # In small pieces, as they come.
-        some, self._said = self._said[:1000], self._said[1000:]
+        some, self._data = self._data[:1000], self._data[1000:]
         return bytes(some)
 
     def sendall(self, data: bytes) -> None:
@@ -56,11 +56,11 @@ class Line:
     def send_exit_status(self, status: int) -> None: ...
 
 
-def served(said: bytes) -> Line:
+def served(data: bytes) -> Line:
     """A session that answers what was said, of an account whose store is never asked."""
     nothing = cast(Any, None)
     services = SftpServices(nothing, nothing, nothing, nothing, utc_now, nothing)
-    line = Line(packet(Command.INIT, pack(3)) + said)
+    line = Line(packet(Command.INIT, pack(3)) + data)
     tree = Tree(services, ACCOUNT, lambda: ACCOUNT)
     session = Session(
         *(cast(paramiko.Channel, line), "sftp", cast(ServerInterface, None), tree, 1.0), lambda _session: None

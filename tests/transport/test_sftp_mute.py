@@ -13,7 +13,7 @@ from adapters.home.ssh_keys import make_ed25519, write_private
 from adapters.transport.files.folders import Unreachable
 from adapters.transport.sftp.sftp import SftpFiles
 from gateway.config.connections import RemoteFolders
-from tests.support.mute import Mute
+from tests.support.mute import MuteServer
 
 
 def files_at(port: int, folder: Path) -> SftpFiles:
@@ -37,7 +37,11 @@ def looking(files: SftpFiles) -> Iterator[None]:
 
 @pytest.mark.parametrize("first", [b"", b"SSH-2.0-OpenSSH_9.9\r\n"])
 def test_a_log_in_that_gets_no_answer_ends_when_it_is_closed(tmp_path: Path, first: bytes) -> None:
-    with closing(Mute(first)) as server, closing(files_at(server.port, tmp_path)) as files, looking(files):
+    with (
+        closing(MuteServer(first)) as server,
+        closing(files_at(server.port, tmp_path)) as files,
+        looking(files),
+    ):
         assert server.met.wait(20)
         files.close()
 

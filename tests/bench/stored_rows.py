@@ -31,7 +31,7 @@ A_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(Z|[+-]\d\d:\d\
 TIME_OF_A_NAME: Final = re.compile(r"_\d{21}\.xml")
 SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
-Told = dict[str, list[dict[str, Any]]]
+StoredRows = dict[str, list[dict[str, Any]]]
 
 
 @contextmanager
@@ -49,10 +49,10 @@ def rows_of(store: sqlite3.Connection, table: str, where: str = "", *values: str
 class _Marks:
     """Words for what is different in each run."""
 
-    known: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
 
     def on(self, text: str) -> str:
-        for value, mark in self.known.items():
+        for value, mark in self.marks.items():
             text = text.replace(value, mark)
         return A_TIME.sub("<time>", TIME_OF_A_NAME.sub("_<time>.xml", text))
 
@@ -67,10 +67,10 @@ class _Marks:
         return self.on(etree.tostring(root, method="c14n").decode())
 
 
-def told(store: sqlite3.Connection, apart: Sequence[str] = ()) -> dict[str, Told]:
+def stored_rows(store: sqlite3.Connection, apart: Sequence[str] = ()) -> dict[str, StoredRows]:
     """By reference and table, all rows that concern a declaration, in their order. `apart` are further
     columns of the declaration with values of its own."""
-    found: dict[str, Told] = {}
+    rows_by_reference: dict[str, StoredRows] = {}
     for declaration in rows_of(store, "messages", "WHERE kind = 'inbound'"):
         id_, reference = declaration["id"], declaration["reference"]
         tables: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -81,27 +81,27 @@ def told(store: sqlite3.Connection, apart: Sequence[str] = ()) -> dict[str, Told
             tables[table] = rows_of(store, table, "WHERE message = ? ORDER BY rowid", id_)
         tables["agreement_acts"] = rows_of(store, "agreement_acts", "WHERE message = ?", id_)
         marks = _marks(tables, apart)
-        found[reference] = {
+        rows_by_reference[reference] = {
             table: [{name: _plain(marks, table, name, row[name]) for name in row} for row in rows]
             for table, rows in tables.items()
         }
-    return found
+    return rows_by_reference
 
 
-def _marks(tables: Told, apart: Sequence[str]) -> _Marks:
+def _marks(tables: StoredRows, apart: Sequence[str]) -> _Marks:
     declaration, *answers = tables["messages"]
-    known = {
+    marks = {
         declaration["id"]: "<message>",
         declaration["seq_no"]: "<seq_no>",
         declaration["entry_id"]: "<entry_id>",
         **{declaration[name]: f"<{name}>" for name in apart},
     }
     for number, answer in enumerate(answers, 1):
-        known[answer["id"]] = f"<answer {number}>"
-        known[answer["sha256"]] = f"<digest of answer {number}>"
+        marks[answer["id"]] = f"<answer {number}>"
+        marks[answer["sha256"]] = f"<digest of answer {number}>"
     for receipt in tables["receipts"]:
-        known.setdefault(sha256(receipt["body"]).hexdigest(), f"<digest of a {receipt['kind']} receipt>")
-    return _Marks(known)
+        marks.setdefault(sha256(receipt["body"]).hexdigest(), f"<digest of a {receipt['kind']} receipt>")
+    return _Marks(marks)
 
 
 def _plain(marks: _Marks, table: str, name: str, value: Any) -> Any:

@@ -172,7 +172,7 @@ class Queue:
         as they are."""
         values = {"due_at": due_at, "owner": None, "lease_until": None, **(changed or {})}
         held = {"held": list(claims.items()), "by": owner}
-        transaction.connection.execute(self._put_back.values(values), held)
+        transaction.connection.execute(self._put_back, {**held, **values})
 
     def finish(self, transaction: Transaction, owner: str, claims: Mapping[int, int]) -> Sequence[int]:
         """Takes what is done out of the queue, given as items with their fences, and returns the items; those

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
+from adapters.store.prepared import PreparedConnection
 from adapters.store.tables.messages import events
 from gateway.model.message import ChainLink
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 GENESIS: Final = "0" * 64
 _LARGEST_GROUP: Final = 128
+_STATEMENTS: Final = 512  # that the driver keeps parsed for a connection; the store has some 300
 CLOCK: Final = "clock"  # the name of the clock's events in the log
 CLOCK_ACCEPTED: Final = "clock_accepted"
 
@@ -39,7 +41,7 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",
-        connect_args={"check_same_thread": False, "timeout": 30},
+        connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": _STATEMENTS},
         pool_reset_on_return=None,  # for the same reason there is nothing to roll back
         hide_parameters=True,  # a logged error must not show the values of a statement
     )
@@ -168,7 +170,7 @@ class Database:
     def rehearsed(self, change: Callable[[Transaction], T]) -> T:
         """The result of a change, or the exception that it raises; nothing is kept. Other changes wait
         meanwhile."""
-        with self.engine.connect() as connection:
+        with PreparedConnection(self.engine) as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 return change(Transaction(connection))
@@ -182,7 +184,7 @@ class Database:
         return await asyncio.wrap_future(self._readers.submit(self._read, query))
 
     def _read(self, query: Callable[[Connection], T]) -> T:
-        with self.engine.connect() as connection:
+        with PreparedConnection(self.engine) as connection:
             return query(connection)
 
     def close(self) -> None:
@@ -193,7 +195,7 @@ class Database:
         self.engine.dispose()
 
     def _write_forever(self) -> None:
-        with self.engine.connect() as connection:
+        with PreparedConnection(self.engine) as connection:
             closing = False
             while not closing:
                 group: list[_Job] = []

@@ -230,3 +230,11 @@ def named(register: Mapping[str, Party], name: str) -> Party | None:
         ),
         None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyChange:
+    """A party that is added (`before` is None), changed, or the same as before."""
+
+    before: Party | None
+    after: Party

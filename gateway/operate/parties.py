@@ -7,8 +7,8 @@ from datetime import datetime
 from gateway.config.bad_settings import BadSettings
 from gateway.formats.certificates import certificate
 from gateway.model.china import china_date
-from gateway.model.parties import Party, RegisteredCertificate, named
-from gateway.operate.party_changes import NotPossible, PartyChange, PartyRecord, changed
+from gateway.model.parties import Party, PartyChange, RegisteredCertificate, named
+from gateway.operate.party_changes import NotPossible, PartyRecord, changed
 from gateway.operate.party_keys import key_fingerprint, merged, revoked, with_keys
 from gateway.operate.ports import PartyStore
 

@@ -44,14 +44,6 @@ class NotPossible(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartyChange:
-    """A party that is added (`before` is None), changed, or the same as before."""
-
-    before: Party | None
-    after: Party
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRecord:
     """A change to a log-in. Keys are added to those that it has."""
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from gateway.model.circuit_breaker import BreakerState, CircuitBreaker, Pause
 from gateway.model.decision import Decision
 from gateway.model.message import Received
-from gateway.model.parties import Delivery, Party
+from gateway.model.parties import Delivery, Party, PartyChange
 from gateway.model.policy import OperationsPolicy
 from gateway.model.rejection import Hold, Rejection
 from gateway.model.states import DeliveryState, State
@@ -18,7 +18,6 @@ from gateway.operate.bulk_requests import BulkRequest, RequestStatus, RequestTer
 from gateway.operate.delivery_actions import DeliveryAct
 from gateway.operate.dry_run import Trial
 from gateway.operate.message_actions import MessageStatus
-from gateway.operate.party_changes import PartyChange
 
 T_co = TypeVar("T_co", covariant=True)
 

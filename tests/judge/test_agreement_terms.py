@@ -13,9 +13,8 @@ from adapters.store.write.parties import write
 from gateway.model.agreements import PROPOSED, Act, AgreementKind
 from gateway.model.decision import Decision, DeclarationOutcome
 from gateway.model.faults import Fault
-from gateway.model.parties import Party, Role
+from gateway.model.parties import Party, PartyChange, Role
 from gateway.model.states import Event, State
-from gateway.operate.party_changes import PartyChange
 from tests.support.association import ACCOUNT, agreement, shown, signed_notice
 from tests.support.declarations import Declaration, Enterprise, enterprise
 from tests.support.harness import NOW, Harness

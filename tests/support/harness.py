@@ -30,10 +30,9 @@ from gateway.model.answer import CustomsAnswer
 from gateway.model.decision import Decision
 from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
-from gateway.model.parties import Party
+from gateway.model.parties import Party, PartyChange
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.transition import Applied
-from gateway.operate.party_changes import PartyChange
 from gateway.respond.answer import NoAnswer, Unreadable, read
 from tests.support.judging import families
 from tests.support.keys import identity

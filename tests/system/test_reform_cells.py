@@ -18,9 +18,17 @@ from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.parties import registered
 from adapters.store.tables.messages import messages, obligations
 from adapters.store.write.parties import write
-from gateway.model.parties import Account, ClassPeriod, Contract, Party, Period, Role, TraderClass
+from gateway.model.parties import (
+    Account,
+    ClassPeriod,
+    Contract,
+    Party,
+    PartyChange,
+    Period,
+    Role,
+    TraderClass,
+)
 from gateway.model.states import State
-from gateway.operate.party_changes import PartyChange
 from tests.support.association import agreement, grant
 from tests.support.declarations import CONTRACT, INVOICE, Declaration, Document, Enterprise
 from tests.support.pdfs import pdf

@@ -40,9 +40,9 @@ from adapters.store.read.parties import registered
 from adapters.store.write.parties import SqlParties, changes_of
 from gateway.config.bad_settings import BadSettings
 from gateway.model.china import china_date
-from gateway.model.parties import Role, TraderClass, named
+from gateway.model.parties import PartyChange, Role, TraderClass, named
 from gateway.operate.parties import add_party, import_parties
-from gateway.operate.party_changes import NotPossible, PartyChange
+from gateway.operate.party_changes import NotPossible
 
 app = typer.Typer(cls=Listing, help="The parties: traders, brokers, association, customs, premises.")
 

@@ -6,8 +6,7 @@ from typing import Any, Final
 from adapters.cli import chinese
 from adapters.cli.output import Language
 from gateway.formats.certificates import certificate
-from gateway.model.parties import EVER, Party, Period
-from gateway.operate.party_changes import PartyChange
+from gateway.model.parties import EVER, Party, PartyChange, Period
 from gateway.operate.party_keys import key_fingerprint
 
 

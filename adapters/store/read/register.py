@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Self
 
 from pydantic import TypeAdapter
@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from adapters.store.prepared import PreparedConnection
 from adapters.store.read.register_queries import (
     DECLARATION_BY,
     JOINED,
@@ -149,66 +150,50 @@ class SqlRegister:
     """gateway.model.register.Register over its own engine. Safe to call from any thread."""
 
     def __init__(self, engine: Engine) -> None:
-        self._connected: Callable[[], AbstractContextManager[Connection]] = engine.connect
-        self._party_of = _Question(engine, _PARTY_OF)
-        self._all_parties = _Question(engine, _ALL_PARTIES)
-        self._party_called = {length: _Question(engine, query) for length, query in _PARTY_CALLED.items()}
-        self._holder = _Question(engine, _HOLDER)
-        self._before = _Question(engine, _BEFORE)
-        self._versions = _Question(engine, VERSIONS)
-        self._same_body = _Question(engine, _SAME_BODY)
-        self._in_role = _Question(engine, _IN_ROLE)
-        self._newest_change = _Question(engine, _NEWEST_CHANGE)
+        self._connect: Callable[[], AbstractContextManager[Connection]]
+        self._connect = partial(PreparedConnection, engine)
         self._roles: dict[Role, tuple[int, Sequence[Party]]] = {}
-        self._agreement = _Question(engine, _AGREEMENT)
-        self._mandates = _Question(engine, _MANDATES)
-        self._shown = _Question(engine, _SHOWN)
-        self._declaration = {name: _Question(engine, query) for name, query in DECLARATION_BY.items()}
-        self._loose = _Question(engine, LOOSE)
-        self._joined = _Question(engine, JOINED)
 
     @classmethod
     def of_one_thread(cls, engine: Engine) -> Self:
         """A register that keeps its connection, for a worker: checking one out for each query costs as much
         as the query."""
         register = cls(engine)
-        connection = engine.connect()
-        register._connected = lambda: nullcontext(connection)
+        connection = PreparedConnection(engine)
+        register._connect = lambda: nullcontext(connection)
         return register
 
     def party_of(self, account: str) -> Party | None:
-        rows = self._ask(self._party_of, {"account": account})
+        rows = self._ask(_PARTY_OF, {"account": account})
         return _party(rows[0][0]) if rows else None
 
     def party_called(self, code: str) -> Party | None:
-        question = self._party_called.get(len(code))
-        rows = [] if question is None else self._ask(question, {"code": code})
+        query = _PARTY_CALLED.get(len(code))
+        rows = [] if query is None else self._ask(query, {"code": code})
         return _party(rows[0][0]) if rows else None
 
     def parties(self) -> list[Party]:
-        return [_party(record) for (record,) in self._ask(self._all_parties, {})]
+        return [_party(record) for (record,) in self._ask(_ALL_PARTIES, {})]
 
     def in_role(self, role: Role) -> Sequence[Party]:
         # Roles have no index, and searching 5000 parties takes 20 ms; every brokered declaration asks for the
         # association. So the result is kept until the register changes.
-        ((newest,),) = self._ask(self._newest_change, {})
+        ((newest,),) = self._ask(_NEWEST_CHANGE, {})
         kept = self._roles.get(role)
         if kept is None or kept[0] != newest:
-            parties = [
-                _party(record) for (record,) in self._ask(self._in_role, {"role_pattern": f'%"{role}"%'})
-            ]
+            parties = [_party(record) for (record,) in self._ask(_IN_ROLE, {"role_pattern": f'%"{role}"%'})]
             kept = self._roles[role] = (newest, parties)
         return kept[1]
 
     def agreement(self, number: str) -> RegisteredAgreement | None:
-        rows = self._ask(self._agreement, {"number": number})
+        rows = self._ask(_AGREEMENT, {"number": number})
         return _registered(rows[0]) if rows else None
 
     def mandates(self, trader: str, broker: str) -> Sequence[RegisteredAgreement]:
-        return [_registered(row) for row in self._ask(self._mandates, {"trader": trader, "broker": broker})]
+        return [_registered(row) for row in self._ask(_MANDATES, {"trader": trader, "broker": broker})]
 
     def shown(self, number: str) -> Sequence[str]:
-        return [destination for (destination,) in self._ask(self._shown, {"number": number})]
+        return [destination for (destination,) in self._ask(_SHOWN, {"number": number})]
 
     def declaration(
         self, *, party: str, reference: str, seq_no: str, entry_id: str
@@ -216,61 +201,37 @@ class SqlRegister:
         given_numbers = {"entry_id": entry_id, "seq_no": seq_no, "reference": reference}
         numbers = {name: value for name, value in given_numbers.items() if value}
         for name, value in numbers.items():
-            rows = self._ask(self._declaration[name], {"number": value, "party": party})
+            rows = self._ask(DECLARATION_BY[name], {"number": value, "party": party})
             if rows:
                 return declared_of(rows[0], numbers)
         return None
 
     def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
         one, other = spelt_things(party, name)
-        attachments = [
-            loose_of(row) for row in self._ask(self._loose, {"spelling": one, "other_spelling": other})
-        ]
+        attachments = [loose_of(row) for row in self._ask(LOOSE, {"spelling": one, "other_spelling": other})]
         return sorted(attachments, key=lambda attachment: attachment.message.arrival.id, reverse=True)
 
     def joined(self, message: str) -> Sequence[SeparateAttachment]:
-        return [
-            replace(loose_of(row), joined=True) for row in self._ask(self._joined, {"message_id": message})
-        ]
+        return [replace(loose_of(row), joined=True) for row in self._ask(JOINED, {"message_id": message})]
 
     def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
-        rows = self._ask(self._holder, asdict(key))
+        rows = self._ask(_HOLDER, asdict(key))
         if rows and rows[0][0] == message:
-            rows = self._ask(self._before, {**asdict(key), "message": message})
+            rows = self._ask(_BEFORE, {**asdict(key), "message": message})
         return _earlier(rows[0]) if rows else None
 
     def versions(self, key: Key, message: str) -> Sequence[Version]:
-        rows = self._ask(self._versions, {**asdict(key), "message": message})
+        rows = self._ask(VERSIONS, {**asdict(key), "message": message})
         in_order = sorted(rows, key=lambda row: row[3])
         return [Version(id=row[0], content=row[1], later=bool(row[2])) for row in in_order]
 
     def same_body(self, key: Key, body: str) -> EarlierMessage | None:
-        rows = self._ask(self._same_body, {**asdict(key), "body": body})
+        rows = self._ask(_SAME_BODY, {**asdict(key), "body": body})
         return _earlier(rows[0]) if rows else None
 
-    def _ask(self, question: "_Question", values: dict[str, str]) -> Sequence[Any]:
-        with self._connected() as connection:
-            return question.ask(connection, values)
-
-
-class _Question:
-    """A statement compiled once for the driver: SQLAlchemy takes longer to pass it on than SQLite to answer,
-    and judging asks three queries for each message."""
-
-    def __init__(self, engine: Engine, statement: Select[*tuple[Any, ...]]) -> None:
-        compiled = statement.compile(engine)
-        self._text = str(compiled)
-        self._constants = compiled.params
-        self._order = compiled.positiontup or ()
-
-    def ask(self, connection: Connection, values: dict[str, str]) -> Sequence[Any]:
-        bound = {**self._constants, **values}
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._text, [bound[name] for name in self._order])
-            return cursor.fetchall()
-        finally:
-            cursor.close()
+    def _ask(self, query: Select[*tuple[Any, ...]], values: dict[str, str]) -> Sequence[Any]:
+        with self._connect() as connection:
+            return connection.execute(query, values).all()
 
 
 @lru_cache(maxsize=1024)

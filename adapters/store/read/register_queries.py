@@ -1,15 +1,10 @@
-"""Queries for related messages: the declaration that later documents name, and PDFs that wait for theirs.
+"""Queries for related messages: the declaration that later documents name, and PDFs that wait for theirs."""
 
-The register runs the statements in its own way: their rows are the driver's.
-"""
-
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Text, bindparam, cast, select
+from sqlalchemy import bindparam, select
 
 from adapters.store.rows import ARRIVAL
 from adapters.store.tables.messages import IN_WAIT, deliveries, messages
@@ -29,7 +24,6 @@ from gateway.model.states import CustomsStatus, State
 from gateway.model.waits import Awaited
 
 _PDF: Final = TypeAdapter(Pdf)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # The facts that name a party of a declaration.
 _PARTIES: Final = (
     *("agent_code", "agent_scc", "keying_code", "keying_scc"),
@@ -46,7 +40,7 @@ _DECLARED: Final = (
         deliveries.c.destination,
         deliveries.c.about,
         messages.c.customs_status,
-        cast(messages.c.facts, Text),
+        messages.c.facts,
     )
     .join(deliveries, (deliveries.c.message == messages.c.id) & (deliveries.c.key == messages.c.id))
     .where(messages.c.kind == "inbound", messages.c.operation != Operation.INFORM)
@@ -65,7 +59,7 @@ _PDFS: Final = select(
     *ARRIVAL,
     messages.c.link_sequence,
     messages.c.link_digest,
-    cast(messages.c.facts, Text),
+    messages.c.facts,
 ).where(messages.c.type == ATTACHMENT)
 # Searched by what they wait for: many messages may have been sent with a name like `invoice.pdf`.
 LOOSE: Final = _PDFS.where(
@@ -85,11 +79,10 @@ def spelt_things(party: str, name: str) -> tuple[str, str]:
 
 def declared_of(row: Sequence[Any], numbers: Mapping[str, str]) -> DeclarationRecord | None:
     """The record of a row of one of `DECLARATION_BY`; None if its number differs from the one given."""
-    id_, reference, seq_no, entry_id, destination, about, customs_status, text = row
+    id_, reference, seq_no, entry_id, destination, about, customs_status, facts = row
     own = dict(zip(_NUMBERS, (reference, seq_no, entry_id), strict=True))
     if any(own[name] != value for name, value in numbers.items()):
         return None
-    facts = json.loads(text)
     return DeclarationRecord(
         id=id_,
         about=about or id_,
@@ -112,10 +105,10 @@ def loose_of(row: Sequence[Any]) -> SeparateAttachment:
         name=name,
         sha256=sha256,
         size=size,
-        received_at=_EPOCH + timedelta(microseconds=received_at),
+        received_at=received_at,
     )
     link = ChainLink(sequence=sequence, digest=digest)
-    pdf = _PDF.validate_python(json.loads(facts))
+    pdf = _PDF.validate_python(facts)
     return SeparateAttachment(
         message=Received(arrival=arrival, link=link),
         part=Part(name=name, sha256=sha256, size=size, pdf=pdf),

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import PARTY, registered
 from adapters.store.tables.messages import parties, party_changes
-from gateway.model.parties import Delivery, Party
-from gateway.operate.party_changes import PartyChange
+from gateway.model.parties import Delivery, Party, PartyChange
 from gateway.operate.ports import PartyDecision
 
 

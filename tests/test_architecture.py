@@ -95,10 +95,10 @@ def _imported(path: Path) -> set[str]:
     collected = set()
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            collected |= {each.name for each in node.names}
+            collected |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            collected |= {f"{node.module}.{each.name}" for each in node.names}
+            collected |= {f"{node.module}.{alias.name}" for alias in node.names}
     return collected
 
 
@@ -293,10 +293,10 @@ def _strings(path: Path) -> Iterator[tuple[int, str]]:
 
 def test_the_core_names_no_family() -> None:
     # What the core itself writes is a family for the others' sake.
-    types = [each for each in Families.load(files("schemas")).types if each.family != "gateway"]
+    types = [type_ for type_ in Families.load(files("schemas")).types if type_.family != "gateway"]
     # "Root" is what a client of cn-dec calls its failure document, and a word of its own.
-    names = {each.family for each in types} | {each.name for each in types} - {"Root"}
-    names |= {each.root[1:].partition("}")[0] for each in types if each.root.startswith("{")}
+    names = {type_.family for type_ in types} | {type_.name for type_ in types} - {"Root"}
+    names |= {type_.root[1:].partition("}")[0] for type_ in types if type_.root.startswith("{")}
     assert {"cn-dec", "DecMessage", "DEC_RESULT"} <= names
     for path in CORE:
         for line, text in _strings(path):

@@ -43,18 +43,22 @@ def _references(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if isinstance(node.get("$ref"), str):
             yield node["$ref"]
-        for each in node.values():
-            yield from _references(each)
+        for value in node.values():
+            yield from _references(value)
     elif isinstance(node, list):
-        for each in node:
-            yield from _references(each)
+        for value in node:
+            yield from _references(value)
 
 
 def test_references_in_the_document_resolve_and_every_message_is_used(document: dict[str, Any]) -> None:
     references = set(_references(document))
-    for each in references:
+    for reference in references:
         node: Any = document
-        for step in each.removeprefix("#/").split("/"):
+        for step in reference.removeprefix("#/").split("/"):
             node = node[step]
-    used = {each.rpartition("/")[2] for each in references if each.startswith("#/components/messages/")}
+    used = {
+        used_reference.rpartition("/")[2]
+        for used_reference in references
+        if used_reference.startswith("#/components/messages/")
+    }
     assert used == set(document["components"]["messages"])

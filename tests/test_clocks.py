@@ -43,7 +43,7 @@ def _meetings(tree: ast.Module) -> Iterator[str]:
             if any(map(_fixed, inside)) and any(map(_real, inside)):
                 yield node.name
     imported = {
-        each.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in node.names
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
     }
     if imported & FIXED and imported & SERVED:
         yield "module"

@@ -58,39 +58,39 @@ def _modules() -> list[ModuleType]:
 
 def _classes(base: type[T]) -> Iterator[type[T]]:
     for module in _modules():
-        for each in vars(module).values():
-            if isinstance(each, type) and issubclass(each, base) and each.__module__ == module.__name__:
-                yield each
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
+                yield value
 
 
 def _enums() -> Words:
     """The values of each enumeration: states, events, fault codes, kinds."""
     return {
-        each.__qualname__: sorted(str(member.value) for member in each)
-        for each in _classes(Enum)
-        if all(isinstance(member.value, str) for member in each)
+        class_.__qualname__: sorted(str(member.value) for member in class_)
+        for class_ in _classes(Enum)
+        if all(isinstance(member.value, str) for member in class_)
     }
 
 
 def _models() -> Words:
     """The keys of each section of TOML, and of what is read as JSON."""
-    return {each.__qualname__: sorted(each.model_fields) for each in _classes(BaseModel)}
+    return {class_.__qualname__: sorted(class_.model_fields) for class_ in _classes(BaseModel)}
 
 
 def _commands() -> Words:
     return {
         name: sorted(
             option
-            for each in command.params
-            if isinstance(each, TyperOption)
-            for option in (*each.opts, *each.secondary_opts)
+            for parameter in command.params
+            if isinstance(parameter, TyperOption)
+            for option in (*parameter.opts, *parameter.secondary_opts)
         )
         for name, command in leaves()
     }
 
 
 def _metrics() -> list[str]:
-    return sorted(each.name for each in Metrics().registry.collect())
+    return sorted(metric.name for metric in Metrics().registry.collect())
 
 
 def _log_events() -> Words:
@@ -103,7 +103,7 @@ def _log_events() -> Words:
                 args=[ast.Constant(value=str(event)), *_],
                 keywords=keywords,
             ) if level in LEVELS:
-                collected.setdefault(event, set()).update(each.arg for each in keywords if each.arg)
+                collected.setdefault(event, set()).update(keyword.arg for keyword in keywords if keyword.arg)
     return {event: sorted(named) for event, named in collected.items()}
 
 
@@ -126,8 +126,8 @@ def words() -> Mapping[str, Words]:
     return {
         "enumerations": _enums(),
         "models": _models(),
-        "written": {each.__name__: sorted(field.name for field in fields(each)) for each in WRITTEN},
-        "tables": {each.name: sorted(column.name for column in each.columns) for each in tables},
+        "written": {class_.__name__: sorted(field.name for field in fields(class_)) for class_ in WRITTEN},
+        "tables": {table.name: sorted(column.name for column in table.columns) for table in tables},
         "commands": _commands(),
         "metrics": {"": _metrics()},
         "log events": _log_events(),

@@ -44,11 +44,11 @@ async def customs(rabbit: Rabbit, settings: AmqpBackendSettings) -> AsyncIterato
         yield await connection.channel()
 
 
-async def hand_over(backend: AmqpBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
+async def submit(backend: AmqpBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
-async def heard(backend: AmqpBackend, number: int) -> list[Answer]:
+async def answers_of(backend: AmqpBackend, number: int) -> list[Answer]:
     async with asyncio.timeout(WITHIN):
         while len(answers := await backend.answers(100)) != number:
             await asyncio.sleep(0.02)
@@ -83,7 +83,7 @@ def test_a_submission_is_persistent_and_says_its_key_in_every_place(rabbit: Rabb
 
     async def scene() -> AbstractIncomingMessage:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
-            assert await hand_over(backend, one) == (Outcome.TAKEN, "")
+            assert await submit(backend, one) == (Outcome.TAKEN, "")
             return await taken(channel, settings.submissions)
 
     message = asyncio.run(scene())
@@ -101,11 +101,11 @@ def test_an_envelope_of_dxp_is_put_around_submissions_and_taken_from_answers(
 
     async def scene() -> tuple[AbstractIncomingMessage, Answer]:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
-            assert await hand_over(backend, one) == (Outcome.TAKEN, "")
+            assert await submit(backend, one) == (Outcome.TAKEN, "")
             message = await taken(channel, settings.submissions)
             back = answer("1", one.key, "wrapped.xml", message.body)
             await channel.default_exchange.publish(back, settings.answers)
-            return message, (await heard(backend, 1))[0]
+            return message, (await answers_of(backend, 1))[0]
 
     message, heard_again = asyncio.run(scene())
     zipped = io.BytesIO()
@@ -120,7 +120,7 @@ def test_without_a_queue_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: Pa
     async def scene() -> tuple[Outcome, str]:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
             await channel.queue_delete(settings.submissions)
-            return await hand_over(backend, sent())
+            return await submit(backend, sent())
 
     assert asyncio.run(scene()) == (Outcome.LATER, "there is no queue customs.in")
 
@@ -135,7 +135,7 @@ def test_a_refused_log_in_is_denied_until_an_operator_repairs_it(rabbit: Rabbit,
 
     async def scene(change: dict[str, str]) -> str:
         async with AmqpBackend(right.model_copy(update=change), tmp_path, "customs") as backend:
-            return await eventually(lambda: hand_over(backend, sent()), Outcome.DENIED)
+            return await eventually(lambda: submit(backend, sent()), Outcome.DENIED)
 
     assert "Login was refused" in asyncio.run(scene({"password_file": "wrong"}))
     assert asyncio.run(scene({"vhost": "elsewhere"}))
@@ -147,7 +147,7 @@ def test_without_a_broker_a_submission_is_sent_later(rabbit: Rabbit, tmp_path: P
 
     async def scene() -> tuple[Outcome, str]:
         async with AmqpBackend(settings, tmp_path, "customs") as backend:
-            return await hand_over(backend, sent())
+            return await submit(backend, sent())
 
     assert asyncio.run(scene())[0] is Outcome.LATER
 
@@ -161,7 +161,7 @@ def test_a_submission_larger_than_the_largest_message_is_never_sent(rabbit: Rabb
 
     async def scene() -> list[tuple[Outcome, str]]:
         backend = AmqpBackend(settings, tmp_path, "customs")
-        return [await backend.submit(large, never_opened), await hand_over(backend, body)]
+        return [await backend.submit(large, never_opened), await submit(backend, body)]
 
     note = "larger than the 10000 bytes that one message may have (largest)"
     assert asyncio.run(scene()) == [(Outcome.NEVER, note)] * 2
@@ -215,14 +215,14 @@ def test_an_answer_that_cannot_be_used_is_put_aside_and_does_not_stop_the_others
             for id_, about, body in answers_sent:
                 name = "../\n" + "x" * 300
                 await channel.default_exchange.publish(answer(id_, about, name, body), settings.answers)
-            answers = await heard(backend, 1)
+            answers = await answers_of(backend, 1)
             return answers, [await taken(channel, dead(settings.answers)) for _ in range(2)]
 
     (good,), aside = asyncio.run(scene())
     assert (good.key, good.body) == (key, b"<DEC_RESULT/>")
     assert len(good.name) < 220
     assert "\n" not in good.name
-    assert sorted(str(each.headers["reason"]) for each in aside) == ["empty", "larger than 2048 bytes"]
+    assert sorted(str(letter.headers["reason"]) for letter in aside) == ["empty", "larger than 2048 bytes"]
 
 
 def test_queues_that_are_there_are_used_as_they_are(rabbit: Rabbit, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_queues_that_are_there_are_used_as_they_are(rabbit: Rabbit, tmp_path: Pa
         async with customs(rabbit, settings) as channel:
             await channel.declare_queue(settings.submissions, durable=True, arguments={"x-max-length": 5})
             async with opened(settings, tmp_path) as backend:
-                return await hand_over(backend, sent())
+                return await submit(backend, sent())
 
     assert asyncio.run(scene()) == (Outcome.TAKEN, "")
 
@@ -249,21 +249,21 @@ def test_a_broker_that_is_killed_before_it_confirms_leaves_the_outcome_unknown_a
                 for number in ("1", "2"):
                     first_answer = answer(number, one.key, f"{number}.xml", b"<DEC_RESULT/>")
                     await channel.default_exchange.publish(first_answer, settings.answers)
-                before = await heard(backend, 2)
+                before = await answers_of(backend, 2)
             await backend.acknowledge([before[0].id])
             # As `Rabbit.kill` does; and the acknowledgement is read before the broker is stopped.
             await asyncio.to_thread(rabbit.note_queues)
             rabbit.pause(signal.SIGSTOP)
-            under_way = asyncio.create_task(hand_over(backend, one))
+            under_way = asyncio.create_task(submit(backend, one))
             done, _ = await asyncio.wait([under_way], timeout=0.5)
             assert not done
             await asyncio.to_thread(rabbit.kill_at_once)
             assert await under_way == (Outcome.UNKNOWN, "the broker has not confirmed it")
-            await eventually(lambda: hand_over(backend, one), Outcome.LATER)
+            await eventually(lambda: submit(backend, one), Outcome.LATER)
             await asyncio.to_thread(rabbit.start)
-            await eventually(lambda: hand_over(backend, one), Outcome.TAKEN)
+            await eventually(lambda: submit(backend, one), Outcome.TAKEN)
             await backend.until_connected()
-            again = await heard(backend, 1)
+            again = await answers_of(backend, 1)
             assert again == before[1:]
 
     asyncio.run(scene())
@@ -278,12 +278,12 @@ def test_a_broker_that_is_short_of_memory_is_busy_until_it_is_not(
 
     async def scene() -> None:
         async with opened(settings, tmp_path) as backend:
-            await hand_over(backend, sent())
+            await submit(backend, sent())
             await asyncio.to_thread(rabbit.ctl, "set_vm_memory_high_watermark", "absolute", "1")
             try:
-                await eventually(lambda: hand_over(backend, sent()), Outcome.BUSY)
+                await eventually(lambda: submit(backend, sent()), Outcome.BUSY)
             finally:
                 await asyncio.to_thread(rabbit.ctl, "set_vm_memory_high_watermark", usual)
-            await eventually(lambda: hand_over(backend, sent()), Outcome.TAKEN)
+            await eventually(lambda: submit(backend, sent()), Outcome.TAKEN)
 
     asyncio.run(scene())

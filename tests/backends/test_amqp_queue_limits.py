@@ -64,9 +64,9 @@ def test_every_queue_that_we_make_has_a_limit_of_ours_or_says_that_it_has_none(
 
 
 def test_queue_arguments_are_defined_in_one_module() -> None:
-    saying = [
-        each
-        for each in ADAPTERS.rglob("*.py")
-        if re.search("x-(queue-type|delivery-limit)", each.read_text())
+    modules = [
+        path
+        for path in ADAPTERS.rglob("*.py")
+        if re.search("x-(queue-type|delivery-limit)", path.read_text())
     ]
-    assert [each.name for each in saying] == ["queues.py"]
+    assert [path.name for path in modules] == ["queues.py"]

@@ -70,7 +70,9 @@ def signed_notice(answer: Answer) -> AgreementNotice:
 
 def notices(association: ReferenceAssociation) -> list[AgreementNotice]:
     return [
-        signed_notice(each) for each in given_answers(association) if each.name.startswith("AgreementNotice_")
+        signed_notice(answer)
+        for answer in given_answers(association)
+        if answer.name.startswith("AgreementNotice_")
     ]
 
 

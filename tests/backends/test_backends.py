@@ -19,7 +19,7 @@ from gateway.formats.xml import trusted
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from gateway.model.message import Part, Pdf
-from tests.support.amqp_backend import lodge
+from tests.support.amqp_backend import write_login
 from tests.support.submissions import (
     BACKENDS,
     GATEWAY,
@@ -56,7 +56,7 @@ class OpenedBackend:
 def tried(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenedBackend]:
     case, folder = BACKENDS[request.param], tmp_path / "office"
     if case.broker:
-        lodge(folder, request.getfixturevalue("rabbit"))
+        write_login(folder, request.getfixturevalue("rabbit"))
     with closing(case.open(folder)) as backend:
         yield OpenedBackend(case, backend, folder)
 
@@ -284,7 +284,7 @@ def test_a_submission_that_a_back_end_acknowledged_survives_its_being_killed(
 ) -> None:
     case = BACKENDS[name]
     if case.broker:
-        lodge(tmp_path, request.getfixturevalue("rabbit"))
+        write_login(tmp_path, request.getfixturevalue("rabbit"))
     work = [case.send(f"C-{number}") for number in range(60)]
     child = subprocess.Popen(
         [sys.executable, "-c", SUBMITTER, name, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

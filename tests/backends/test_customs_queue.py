@@ -42,12 +42,12 @@ async def customs_that_takes_nothing(
         await channel.declare_queue(settings.submissions, durable=True, arguments=full)
         questions = await channel.declare_queue(settings.questions, durable=True)
 
-        async def say(question: AbstractIncomingMessage) -> None:
+        async def reply_unknown(question: AbstractIncomingMessage) -> None:
             reply = word(Word.UNKNOWN, question)
             await channel.default_exchange.publish(reply, question.reply_to or "")
             await question.ack()
 
-        await questions.consume(say)
+        await questions.consume(reply_unknown)
         yield channel
 
 

@@ -38,7 +38,7 @@ def look(exchange: Exchange) -> bool:
         return asyncio.run(ExchangeServing(exchange, customs).turn())
 
 
-def say(exchange: Exchange, name: str, body: bytes = b"<DEC_RESULT/>", at: int = 1) -> None:
+def put_answer(exchange: Exchange, name: str, body: bytes = b"<DEC_RESULT/>", at: int = 1) -> None:
     (exchange.into / name).write_bytes(body)
     os.utime(exchange.into / name, (at, at))
 
@@ -93,10 +93,10 @@ def test_answers_are_read_by_time_and_number_and_named_for_what_they_answer(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
     key = sent().key
-    say(exchange, "of-no-key.xml", b"3", at=3)
-    say(exchange, f"{key}__10__Receipt_L.xml", b"2", at=2)
-    say(exchange, f"{key}__9__Successed_1.xml", b"1", at=2)
-    say(exchange, f"{key}-0202__1__Receipt_R.xml", b"4", at=4)
+    put_answer(exchange, "of-no-key.xml", b"3", at=3)
+    put_answer(exchange, f"{key}__10__Receipt_L.xml", b"2", at=2)
+    put_answer(exchange, f"{key}__9__Successed_1.xml", b"1", at=2)
+    put_answer(exchange, f"{key}-0202__1__Receipt_R.xml", b"4", at=4)
 
     answers = given_answers(gateway)
     assert bodies(answers) == [b"1", b"2", b"3", b"4"]
@@ -112,7 +112,7 @@ def test_unfinished_files_folders_and_links_are_no_answers(
     exchange: Exchange, gateway: DirectoryBackend, tmp_path: Path
 ) -> None:
     for name in UNFINISHED:
-        say(exchange, name)
+        put_answer(exchange, name)
     (exchange.into / "folder.xml").mkdir()
     (tmp_path / "secret").write_text("of the gateway's machine")
     (exchange.into / "link.xml").symlink_to(tmp_path / "secret")
@@ -124,7 +124,7 @@ def test_unfinished_files_folders_and_links_are_no_answers(
 def test_the_name_of_an_answer_that_is_not_utf_8_is_escaped(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
-    say(exchange, os.fsdecode(b"\xff\n.xml"))
+    put_answer(exchange, os.fsdecode(b"\xff\n.xml"))
     (answer,) = given_answers(gateway)
     assert answer.name.encode() == b"\\u{dcff}\\u{a}.xml"
     asyncio.run(gateway.acknowledge([answer.id]))
@@ -134,7 +134,7 @@ def test_the_name_of_an_answer_that_is_not_utf_8_is_escaped(
 def test_no_answer_is_read_beyond_what_any_document_may_have(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
-    say(exchange, "endless.xml")
+    put_answer(exchange, "endless.xml")
     os.truncate(exchange.into / "endless.xml", 1 << 40)
     (answer,) = given_answers(gateway)
     assert len(answer.body) == 32 * 1024 * 1024 + 1
@@ -143,9 +143,9 @@ def test_no_answer_is_read_beyond_what_any_document_may_have(
 def test_a_new_answer_under_the_name_of_one_that_was_read_is_read_too(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
-    say(exchange, "answer.xml", b"first")
+    put_answer(exchange, "answer.xml", b"first")
     (first,) = given_answers(gateway)
-    say(exchange, "answer.xml", b"second")
+    put_answer(exchange, "answer.xml", b"second")
     asyncio.run(gateway.acknowledge([first.id]))
     assert bodies(given_answers(gateway)) == [b"second"]
 
@@ -153,17 +153,17 @@ def test_a_new_answer_under_the_name_of_one_that_was_read_is_read_too(
 def test_an_answer_that_cannot_be_moved_is_read_once_and_does_not_stop_the_others(
     exchange: Exchange, gateway: DirectoryBackend
 ) -> None:
-    say(exchange, "stuck.xml", b"1", at=1)
-    say(exchange, "next.xml", b"2", at=2)
+    put_answer(exchange, "stuck.xml", b"1", at=1)
+    put_answer(exchange, "next.xml", b"2", at=2)
     (exchange.done / "stuck.xml").mkdir(parents=True)
-    heard = given_answers(gateway)
-    assert bodies(heard) == [b"1", b"2"]
+    answers = given_answers(gateway)
+    assert bodies(answers) == [b"1", b"2"]
 
-    asyncio.run(gateway.acknowledge([answer.id for answer in heard]))
+    asyncio.run(gateway.acknowledge([answer.id for answer in answers]))
 
     assert given_answers(gateway) == []
     assert (exchange.done / "next.xml").read_bytes() == b"2"
-    say(exchange, "stuck.xml", b"another", at=3)
+    put_answer(exchange, "stuck.xml", b"another", at=3)
     assert bodies(given_answers(gateway)) == [b"another"]
 
 

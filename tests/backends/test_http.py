@@ -63,7 +63,7 @@ async def gateway(folder: Path, url: str, **more: Any) -> AsyncIterator[PolledBa
         yield PolledBackend(client, settings, folder)
 
 
-async def handed(backend: PolledBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
+async def submitted(backend: PolledBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
@@ -80,7 +80,7 @@ def test_a_client_uses_another_certificate_and_other_issuers_after_its_renewal(t
         return False
 
     async def changed() -> None:
-        async with answering(saying(200), trust.context(ssl.Purpose.CLIENT_AUTH)) as url:
+        async with answering(responding(200), trust.context(ssl.Purpose.CLIENT_AUTH)) as url:
             named = {name: str(getattr(own, name)) for name in ("ca", "certificate", "key")}
             settings = HttpBackendSettings.model_validate({"kind": "http", "url": url, **named})
             async with opened_client(settings, tmp_path) as client:
@@ -100,7 +100,7 @@ def test_a_client_uses_another_certificate_and_other_issuers_after_its_renewal(t
     asyncio.run(changed())
 
 
-def saying(status: int, text: str = "", **headers: str) -> Handler:
+def responding(status: int, text: str = "", **headers: str) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         await request.read()
         return web.Response(status=status, text=text or None, headers=headers)
@@ -122,8 +122,8 @@ MEANINGS = {
 def test_each_status_means_what_the_protocol_says(tmp_path: Path, status: int) -> None:
     async def scene() -> tuple[Outcome, str]:
         location = {"Location": "/elsewhere"} if 300 <= status < 400 else {}
-        async with answering(saying(status, **location)) as url, gateway(tmp_path, url) as backend:
-            return await handed(backend, sent())
+        async with answering(responding(status, **location)) as url, gateway(tmp_path, url) as backend:
+            return await submitted(backend, sent())
 
     outcome, note = asyncio.run(scene())
     assert outcome is MEANINGS[status]
@@ -139,9 +139,9 @@ def test_an_http_answer_that_does_not_name_the_submission_is_not_taken_for_custo
 
     async def scene() -> list[tuple[Outcome | None, str]]:
         headers = {ECHO: named} if named else {}
-        page = saying(status, "" if status == 204 else "<html>please log in</html>", **headers)
+        page = responding(status, "" if status == 204 else "<html>please log in</html>", **headers)
         async with answering(page, echo=False) as url, gateway(tmp_path, url) as backend:
-            return [await handed(backend, sent()), await backend.ask(sent().key)]
+            return [await submitted(backend, sent()), await backend.ask(sent().key)]
 
     for outcome, note in asyncio.run(scene()):
         assert outcome is Outcome.UNKNOWN
@@ -150,7 +150,7 @@ def test_an_http_answer_that_does_not_name_the_submission_is_not_taken_for_custo
 
 def test_not_found_is_believed_only_if_the_answer_names_the_submission(tmp_path: Path) -> None:
     async def scene(echo: bool) -> Outcome | None:
-        async with answering(saying(404), echo=echo) as url, gateway(tmp_path, url) as backend:
+        async with answering(responding(404), echo=echo) as url, gateway(tmp_path, url) as backend:
             return (await backend.ask(sent().key))[0]
 
     assert asyncio.run(scene(True)) is Outcome.LATER
@@ -169,8 +169,8 @@ def test_nothing_is_sent_during_a_requested_pause(tmp_path: Path, status: int, r
 
     async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
-            assert (await handed(backend, sent()))[0] is Outcome.BUSY
-            outcome, note = await handed(backend, sent())
+            assert (await submitted(backend, sent()))[0] is Outcome.BUSY
+            outcome, note = await submitted(backend, sent())
             assert outcome is Outcome.BUSY
             assert "Retry-After" in note
 
@@ -190,7 +190,7 @@ def test_a_restart_keeps_a_requested_pause_and_an_operator_can_end_it(
 
     async def scene(url: str) -> tuple[Outcome, str]:
         async with gateway(tmp_path, url) as backend:
-            return await handed(backend, sent())
+            return await submitted(backend, sent())
 
     async def run() -> None:
         async with answering(handler) as url:
@@ -213,9 +213,9 @@ def test_an_invalid_retry_after_is_ignored(tmp_path: Path, kept: str) -> None:
 @pytest.mark.parametrize("rest", ["", "0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_a_busy_server_that_names_no_time_gets_the_next_submission(tmp_path: Path, rest: str) -> None:
     async def scene() -> list[str]:
-        busy = saying(503, **{"Retry-After": rest})
+        busy = responding(503, **{"Retry-After": rest})
         async with answering(busy) as url, gateway(tmp_path, url) as backend:
-            return [(await handed(backend, sent()))[1] for _ in range(2)]
+            return [(await submitted(backend, sent()))[1] for _ in range(2)]
 
     assert asyncio.run(scene()) == ["HTTP 503", "HTTP 503"]
 
@@ -229,8 +229,8 @@ def test_a_submission_is_sent_as_a_zip_under_its_key_with_its_digest(tmp_path: P
 
     async def send(one: PackagedSubmission) -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
-            assert await handed(backend, one) == (Outcome.TAKEN, "")
-            assert await handed(backend, one) == (Outcome.TAKEN, "")
+            assert await submitted(backend, one) == (Outcome.TAKEN, "")
+            assert await submitted(backend, one) == (Outcome.TAKEN, "")
 
     once = sent()
     asyncio.run(send(once))
@@ -249,8 +249,8 @@ def test_a_submission_is_sent_as_a_zip_under_its_key_with_its_digest(tmp_path: P
 def test_a_refusal_is_logged_in_the_servers_words_shortened_and_printable(tmp_path: Path) -> None:
     async def scene() -> tuple[Outcome, str]:
         text = "商品编号错误\x1b[31m" + "x" * (1 << 20)
-        async with answering(saying(422, text)) as url, gateway(tmp_path, url) as backend:
-            return await handed(backend, sent())
+        async with answering(responding(422, text)) as url, gateway(tmp_path, url) as backend:
+            return await submitted(backend, sent())
 
     outcome, note = asyncio.run(scene())
     assert outcome is Outcome.NEVER
@@ -267,7 +267,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
 
     async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
-            outcome, note = await handed(backend, sent())
+            outcome, note = await submitted(backend, sent())
             assert (outcome, note) == (
                 Outcome.DENIED,
                 "HTTP 307: redirects to /elsewhere, which is not followed",
@@ -286,8 +286,8 @@ def test_environment_variables_do_not_change_where_requests_go(
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
 
     async def scene() -> Outcome:
-        async with answering(saying(201)) as url, gateway(tmp_path, url) as backend:
-            return (await handed(backend, sent()))[0]
+        async with answering(responding(201)) as url, gateway(tmp_path, url) as backend:
+            return (await submitted(backend, sent()))[0]
 
     assert asyncio.run(scene()) is Outcome.TAKEN
 
@@ -295,7 +295,7 @@ def test_environment_variables_do_not_change_where_requests_go(
 def test_a_server_that_is_not_there_takes_nothing(tmp_path: Path) -> None:
     async def scene() -> None:
         async with gateway(tmp_path, f"http://127.0.0.1:{free_port()}") as backend:
-            assert (await handed(backend, sent()))[0] is Outcome.LATER
+            assert (await submitted(backend, sent()))[0] is Outcome.LATER
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(10) == []
 
@@ -320,7 +320,7 @@ async def breaking_off(after: int) -> AsyncIterator[str]:
 def test_a_connection_that_breaks_after_the_body_leaves_the_outcome_unknown(tmp_path: Path) -> None:
     async def scene() -> Outcome:
         async with breaking_off(1) as url, gateway(tmp_path, url) as backend:
-            return (await handed(backend, sent()))[0]
+            return (await submitted(backend, sent()))[0]
 
     assert asyncio.run(scene()) is Outcome.UNKNOWN
 
@@ -330,7 +330,7 @@ def test_a_connection_that_breaks_before_the_end_of_the_body_has_taken_nothing(t
 
     async def scene() -> Outcome:
         async with breaking_off(10_000) as url, gateway(tmp_path, url) as backend:
-            return (await handed(backend, large))[0]
+            return (await submitted(backend, large))[0]
 
     assert asyncio.run(scene()) is Outcome.LATER
 
@@ -350,7 +350,7 @@ def test_a_submission_that_was_taken_without_an_answer_is_queried_and_has_one_ef
         async def scene() -> None:
             async with answering(silent) as url, gateway(tmp_path, url, seconds=1) as backend:
                 assert (await backend.ask(once.key))[0] is Outcome.LATER
-                assert (await handed(backend, once))[0] is Outcome.UNKNOWN
+                assert (await submitted(backend, once))[0] is Outcome.UNKNOWN
                 assert (await backend.ask(once.key))[0] is Outcome.TAKEN
             assert len(await customs.answers(100)) == 5
 
@@ -429,7 +429,7 @@ def test_both_ends_show_certificates(tmp_path: Path) -> None:
             customs_over_tls(tmp_path / "customs", theirs) as url,
             gateway(tmp_path, url, ca=str(theirs.ca), **shown(ours)) as backend,
         ):
-            assert await handed(backend, sent()) == (Outcome.TAKEN, "")
+            assert await submitted(backend, sent()) == (Outcome.TAKEN, "")
             assert len(await backend.answers(10)) == 5
 
     asyncio.run(scene())
@@ -441,7 +441,7 @@ def test_a_refused_client_is_denied(tmp_path: Path) -> None:
 
     async def scene(url: str, own: dict[str, str]) -> None:
         async with gateway(tmp_path, url, ca=str(theirs.ca), **own) as backend:
-            outcome, note = await handed(backend, sent())
+            outcome, note = await submitted(backend, sent())
             assert outcome is Outcome.DENIED
             assert note.startswith("it does not accept our certificate")
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
@@ -461,7 +461,7 @@ def test_a_server_that_is_another_is_not_sent_anything(tmp_path: Path, wrong: st
             ca = stranger.ca if wrong == "issuer" else theirs.ca
             url = url if wrong == "issuer" else url.replace("127.0.0.1", "localhost")
             async with gateway(tmp_path, url, ca=str(ca), **shown(ours)) as backend:
-                return await handed(backend, sent())
+                return await submitted(backend, sent())
 
     outcome, note = asyncio.run(scene())
     assert outcome is Outcome.DENIED
@@ -480,7 +480,7 @@ def one(id_: str = "1", **change: object) -> dict[str, object]:
     return {"id": id_, "name": "Receipt_1.xml", "key": None, "body": body, **change}
 
 
-async def heard(folder: Path, handler: Handler, limit: int = 10, looks: int = 10) -> list[str]:
+async def polled_ids(folder: Path, handler: Handler, limit: int = 10, looks: int = 10) -> list[str]:
     async with answering(handler) as url, gateway(folder, url) as backend:
         for _look in range(looks - 1):
             await backend.answers(limit)
@@ -497,7 +497,7 @@ def test_a_bad_answer_does_not_stop_the_others_from_being_read(tmp_path: Path) -
         None,
         [],
     )
-    assert asyncio.run(heard(tmp_path, listed(*bad, one("good")), limit=1)) == ["good"]
+    assert asyncio.run(polled_ids(tmp_path, listed(*bad, one("good")), limit=1)) == ["good"]
 
 
 def test_an_answer_with_an_invalid_key_is_taken_without_a_key(tmp_path: Path) -> None:
@@ -518,7 +518,7 @@ def test_a_list_that_is_none_is_no_answer(tmp_path: Path, body: bytes) -> None:
     async def handler(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")
 
-    assert asyncio.run(heard(tmp_path, handler)) == []
+    assert asyncio.run(polled_ids(tmp_path, handler)) == []
 
 
 def test_an_endless_list_is_not_read_to_its_end_and_asked_for_in_smaller_pieces(tmp_path: Path) -> None:
@@ -535,14 +535,14 @@ def test_an_endless_list_is_not_read_to_its_end_and_asked_for_in_smaller_pieces(
             await response.write(b"A" * (1 << 20))
         return response
 
-    assert asyncio.run(heard(tmp_path, handler, limit=2, looks=1)) == ["1"]
+    assert asyncio.run(polled_ids(tmp_path, handler, limit=2, looks=1)) == ["1"]
     assert limits == [2, 1]
 
 
 def test_a_submission_that_cannot_be_prepared_is_not_taken(tmp_path: Path) -> None:
     async def scene() -> tuple[Outcome, str]:
-        async with answering(saying(201)) as url, gateway(tmp_path / "none", url) as backend:
-            return await handed(backend, sent())
+        async with answering(responding(201)) as url, gateway(tmp_path / "none", url) as backend:
+            return await submitted(backend, sent())
 
     outcome, note = asyncio.run(scene())
     assert (outcome, note) == (Outcome.LATER, "cannot be prepared: No such file or directory")

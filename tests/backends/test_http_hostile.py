@@ -9,8 +9,8 @@ from aiohttp import web
 
 from adapters.backends import http_push
 from gateway.model.delivery import Outcome
-from tests.backends.test_http import answering, gateway, handed
-from tests.backends.test_http_push import heard
+from tests.backends.test_http import answering, gateway, submitted
+from tests.backends.test_http_push import push_listener
 from tests.support.submissions import sent
 
 
@@ -24,7 +24,7 @@ def test_no_cookie_of_a_back_end_is_stored(tmp_path: Path) -> None:
 
     async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
-            assert await handed(backend, sent()) == (Outcome.TAKEN, "")
+            assert await submitted(backend, sent()) == (Outcome.TAKEN, "")
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
             assert await backend.answers(1) == []
 
@@ -39,7 +39,7 @@ def test_a_request_that_does_not_come_to_its_end_is_not_waited_for(
     monkeypatch.setattr(http_push, "_READ_WITHIN", 0.3)
 
     async def scene() -> bytes:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             host, _, port = at.url.removeprefix("https://").partition(":")
             reader, writer = await asyncio.open_connection(host, int(port), ssl=at.trust(at.pusher))
             writer.write(begun)
@@ -68,7 +68,7 @@ def test_a_body_that_is_no_answer_is_refused_and_the_end_point_stays_open(
     tmp_path: Path, sent_: bytes, status: bytes
 ) -> None:
     async def scene() -> None:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             host, _, port = at.url.removeprefix("https://").partition(":")
             reader, writer = await asyncio.open_connection(host, int(port), ssl=at.trust(at.pusher))
             named = (
@@ -80,8 +80,8 @@ def test_a_body_that_is_no_answer_is_refused_and_the_end_point_stays_open(
             writer.close()
             assert text.split(b" ")[1] == status, text
             assert await at.backend.answers(64) == []
-            bringing = asyncio.create_task(at.bring())
+            push = asyncio.create_task(at.bring())
             assert len(await at.keep(1)) == 1
-            assert await bringing == 204
+            assert await push == 204
 
     asyncio.run(scene())

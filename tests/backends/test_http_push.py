@@ -75,7 +75,7 @@ class PushListener:
 
 
 @asynccontextmanager
-async def heard(folder: Path) -> AsyncIterator[PushListener]:
+async def push_listener(folder: Path) -> AsyncIterator[PushListener]:
     tls = folder / "tls"
     own, pusher = issued(tls, "gateway"), issued(tls, "customs")
     settings = HttpBackendSettings(
@@ -99,18 +99,18 @@ def test_a_pushed_answer_is_acknowledged_when_the_gateway_has_committed_it(tmp_p
     key = sent().key
 
     async def scene() -> None:
-        async with heard(tmp_path) as at:
-            bringing = asyncio.create_task(at.bring(headers={"Submission-Key": key}))
+        async with push_listener(tmp_path) as at:
+            push = asyncio.create_task(at.bring(headers={"Submission-Key": key}))
             async with asyncio.timeout(20):
                 while not (answers := await at.backend.answers(64)):
                     await asyncio.sleep(0.01)
-            assert [(each.name, each.body, each.key) for each in answers] == [
+            assert [(answer.name, answer.body, answer.key) for answer in answers] == [
                 ("回执 1.xml", b"<DEC_RESULT/>", key)
             ]
             assert await at.backend.answers(64) == answers
-            assert not bringing.done()
+            assert not push.done()
             await at.backend.acknowledge([answers[0].id, "of none"])
-            assert await bringing == 204
+            assert await push == 204
             assert await at.backend.answers(64) == []
 
     asyncio.run(scene())
@@ -122,7 +122,7 @@ def test_a_pushed_answer_that_is_not_stored_in_time_is_to_be_pushed_again(
     monkeypatch.setattr(http_push, "KEPT_WITHIN", 0.05)
 
     async def scene() -> None:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             assert await at.bring() == 503
             assert await at.backend.answers(64) == []
 
@@ -131,7 +131,7 @@ def test_a_pushed_answer_that_is_not_stored_in_time_is_to_be_pushed_again(
 
 def test_only_the_client_that_the_settings_name_may_push(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             other = issued(tmp_path / "other", "customs")  # the same name, by the same authority
             assert await at.bring(own=other) == 403
             assert await at.bring(path="/answers/another") == 403
@@ -150,7 +150,7 @@ def test_certificates_are_changed_while_it_listens_and_not_before_all_of_them_ca
     tmp_path: Path,
 ) -> None:
     async def scene() -> None:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             (renewal,) = at.renewals
             tls = tmp_path / "tls"
             caller = issued(tmp_path / "new", "customs", "new authority")
@@ -193,7 +193,7 @@ def test_the_push_end_point_has_one_path_and_one_method(
     tmp_path: Path, path: str, method: str, status: int
 ) -> None:
     async def scene() -> int:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             return await at.bring(path=path, method=method)
 
     assert asyncio.run(scene()) == status
@@ -214,7 +214,7 @@ def test_an_answer_that_is_unfit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     async def scene() -> int:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             return await at.bring(body, headers=headers)
 
     monkeypatch.setattr(http_push, "LONGEST", 100)
@@ -227,7 +227,7 @@ def test_no_more_pushed_answers_wait_than_there_is_room_for(
     monkeypatch.setattr(http_push, "_ROOM", 100)
 
     async def scene() -> None:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             first = asyncio.create_task(at.bring(b"x" * 60))
             async with asyncio.timeout(20):
                 while not await at.backend.answers(64):
@@ -244,7 +244,7 @@ def test_no_more_pushed_answers_wait_than_there_is_room_for(
 
 def test_customs_pushes_its_answers_until_they_are_acknowledged(tmp_path: Path) -> None:
     async def scene() -> None:
-        async with heard(tmp_path) as at:
+        async with push_listener(tmp_path) as at:
             stop = asyncio.Event()
             with closing(reference_customs(tmp_path / "customs")) as customs:
                 keys = []
@@ -252,8 +252,8 @@ def test_customs_pushes_its_answers_until_they_are_acknowledged(tmp_path: Path) 
                     one = sent(reference)
                     await customs.submit(one.submission, partial(opened, one))
                     keys.append(one.key)
-                bringing = AnswerPusher(customs, f"{at.url}/answers/customs", at.trust(at.pusher), None)
-                work = asyncio.create_task(bringing.run(stop))
+                answer_pusher = AnswerPusher(customs, f"{at.url}/answers/customs", at.trust(at.pusher), None)
+                work = asyncio.create_task(answer_pusher.run(stop))
                 kept = await at.keep(10)
                 async with asyncio.timeout(20):
                     while await customs.answers(64):

@@ -40,7 +40,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FolderBa
         yield backend
 
 
-def handing(
+def submitting(
     backend: FolderBackend, once: PackagedSubmission, before: Callable[[], object]
 ) -> "asyncio.Task[tuple[Outcome, str]]":
     """The submission on its way; `before` is called when its package is to be read."""
@@ -60,9 +60,9 @@ def test_a_small_submission_is_delivered_while_a_large_one_is_in_progress(backen
 
     async def test() -> None:
         large, small = sent(), sent()
-        under_way = handing(backend, large, lambda: large_goes_on.wait(WITHIN))
+        under_way = submitting(backend, large, lambda: large_goes_on.wait(WITHIN))
         try:
-            done = await asyncio.wait_for(handing(backend, small, lambda: None), WITHIN)
+            done = await asyncio.wait_for(submitting(backend, small, lambda: None), WITHIN)
             assert done == (Outcome.TAKEN, "")
             assert (await backend.ask(small.key))[0] is Outcome.TAKEN
             assert not under_way.done()
@@ -79,7 +79,7 @@ def test_as_many_submissions_as_the_settings_say_are_in_progress_together(backen
 
     async def test() -> None:
         all_ = [sent() for _ in range(2 * AT_ONCE)]
-        tasks = [handing(backend, once, lambda: together.wait(WITHIN)) for once in all_]
+        tasks = [submitting(backend, once, lambda: together.wait(WITHIN)) for once in all_]
         assert await asyncio.gather(*tasks) == [(Outcome.TAKEN, "")] * len(all_)
         for once in all_:
             assert (await backend.ask(once.key))[0] is Outcome.TAKEN

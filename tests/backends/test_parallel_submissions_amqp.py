@@ -68,7 +68,7 @@ def large() -> PackagedSubmission:
     return sent(parts={"报关单.xml": random.Random(1).randbytes(LARGE)}, bare=True)  # noqa: S311  no secret
 
 
-async def hand_over(backend: AmqpBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
+async def submit(backend: AmqpBackend, one: PackagedSubmission) -> tuple[Outcome, str]:
     return await backend.submit(one.submission, lambda _sha256: io.BytesIO(one.package))
 
 
@@ -86,12 +86,12 @@ def test_small_submissions_are_delivered_while_large_ones_are_in_progress(
 
         async with customs(rabbit, tmp_path, pace) as backend:
             under_way = []
-            for each in stuck:
-                under_way.append(asyncio.create_task(hand_over(backend, large())))
-                await each.wait()
+            for task in stuck:
+                under_way.append(asyncio.create_task(submit(backend, large())))
+                await task.wait()
             for _ in range(3):
-                assert await hand_over(backend, sent()) == (Outcome.TAKEN, "")
-            assert not any(each.done() for each in under_way)
+                assert await submit(backend, sent()) == (Outcome.TAKEN, "")
+            assert not any(task.done() for task in under_way)
             goes_on.set()
             assert await asyncio.gather(*under_way) == [(Outcome.TAKEN, "")] * len(under_way)
 
@@ -109,6 +109,6 @@ def test_a_large_one_has_the_time_that_a_slow_line_needs(
 
     async def test() -> None:
         async with customs(rabbit, tmp_path, pace) as backend:
-            assert await hand_over(backend, large()) == (Outcome.TAKEN, "")
+            assert await submit(backend, large()) == (Outcome.TAKEN, "")
 
     asyncio.run(test())

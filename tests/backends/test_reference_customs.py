@@ -130,16 +130,16 @@ def test_slow_answers_are_given_one_by_one_and_each_is_dated_when_it_is_given(tm
     now = NOW
     with closing(ReferenceCustoms(tmp_path, GATEWAY.certificate_pem, lambda: now)) as customs:
         sent("SLOW-1").to(customs)
-        heard = [channels(given_answers(customs))]
+        codes = [channels(given_answers(customs))]
         for _ in range(4):
             now += PACE - timedelta(microseconds=1)
-            heard.append(channels(given_answers(customs)))
+            codes.append(channels(given_answers(customs)))
             now += timedelta(microseconds=1)
-            heard.append(channels(given_answers(customs)))
+            codes.append(channels(given_answers(customs)))
         last = values(given_answers(customs)[-1])
 
     whole = ["technical", "L", "J", "P", "R"]
-    assert heard == [whole[:count] for count in (1, 1, 2, 2, 3, 3, 4, 4, 5)]
+    assert codes == [whole[:count] for count in (1, 1, 2, 2, 3, 3, 4, 4, 5)]
     assert last["NOTICE_DATE"] == f"{now.astimezone(CHINA):%Y-%m-%dT%H:%M:%S}"
 
 
@@ -197,7 +197,7 @@ def decided(ledger: Ledger, key: str, act: OfficerAct) -> None:
 
 
 def queued(ledger: Ledger) -> list[tuple[str, str]]:
-    return [(each.submission.reference, each.waits.value) for each in ledger.waiting()]
+    return [(declaration.submission.reference, declaration.waits.value) for declaration in ledger.waiting()]
 
 
 def test_only_what_waits_for_a_person_stands_in_the_queue(customs: ReferenceCustoms, ledger: Ledger) -> None:
@@ -285,8 +285,8 @@ def test_a_release_to_premises_is_closed_or_deleted_by_an_officer(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
     closed, deleted = sent("CLOSING-1"), sent("CLOSING-2")
-    for each in (closed, deleted):
-        each.to(customs)
+    for submission in (closed, deleted):
+        submission.to(customs)
 
     with pytest.raises(NotFitting, match="waits for closing"):
         decided(ledger, closed.key, OfficerAct.RELEASE)

@@ -65,7 +65,7 @@ def test_a_server_with_another_host_key_is_given_nothing(server: Sshd) -> None:
         assert "another host key" in reason
         assert ask(backend, once.key) is Outcome.UNKNOWN
         assert given_answers(backend) == []
-    assert {each.name for each in server.root.iterdir()} == {"out", "in"}
+    assert {path.name for path in server.root.iterdir()} == {"out", "in"}
     assert "Accepted" not in server.log()
 
 
@@ -201,7 +201,7 @@ def test_a_server_without_openssh_s_extensions_will_do(server: Sshd) -> None:
             (answer,) = given_answers(backend)
             asyncio.run(backend.acknowledge([answer.id]))
             assert given_answers(backend) == []
-    assert [each.name for each in (server.root / "in" / "done").iterdir()] == ["said.xml"]
+    assert [path.name for path in (server.root / "in" / "done").iterdir()] == ["said.xml"]
 
 
 def test_a_name_that_is_no_text_or_a_link_hides_no_other_answer(
@@ -222,12 +222,12 @@ def test_a_name_that_is_no_text_or_a_link_hides_no_other_answer(
 def test_a_connection_is_used_again_by_what_comes_after_it_broke(server: Sshd) -> None:
     files = SftpFiles(RemoteFolders.model_validate(server.settings()), server.key)
     with closing(files):
-        assert {each.name for each in files.listing("")} == {"out", "in"}
+        assert {entry.name for entry in files.listing("")} == {"out", "in"}
         server.stop()
         with pytest.raises(Unreachable):
             files.listing("")
         server.start()
-        assert {each.name for each in files.listing("")} == {"out", "in"}
+        assert {entry.name for entry in files.listing("")} == {"out", "in"}
 
 
 def test_a_key_that_is_changed_counts_from_the_moment_on_that_it_is_taken(

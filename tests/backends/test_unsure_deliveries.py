@@ -145,7 +145,7 @@ async def sent_to(store: Store, number: int, name: str) -> str:
     assert decision.facts is not None
     key = Key(party="1207980011", family="f", type="T", reference=sent.id)
     submissions = tuple(
-        replace(each, destination=name, alternatives=("spare",)) for each in decision.submissions
+        replace(submission, destination=name, alternatives=("spare",)) for submission in decision.submissions
     )
     own_receipt = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
     facts = replace(decision.facts, key=key)

@@ -59,7 +59,7 @@ class _Marks:
     def on_document(self, body: bytes) -> str:
         root = etree.fromstring(body)
         if root.nsmap.get(None) == NAMESPACE:
-            assert [each.tag for each in root.iter(SIGNATURE)] == [SIGNATURE]
+            assert [element.tag for element in root.iter(SIGNATURE)] == [SIGNATURE]
         etree.strip_elements(root, SIGNATURE, with_tail=False)
         for element in root.iter(f"{{{NAMESPACE}}}ChainLink", f"{{{NAMESPACE}}}RequestId"):
             element.attrib.clear()

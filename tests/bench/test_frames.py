@@ -48,9 +48,9 @@ def test_a_publish_says_to_the_client_library_what_it_was_made_of() -> None:
 def test_a_delivered_frame_is_read_as_it_was_sent(content: Content) -> None:
     received = b"".join(delivered(content, tag, "queue") for tag in (1, 2))
 
-    for each in contents(received):
-        assert (each.body, each.message_id) == (content.body, content.message_id)
-        assert each.headers == content.headers
+    for received_content in contents(received):
+        assert (received_content.body, received_content.message_id) == (content.body, content.message_id)
+        assert received_content.headers == content.headers
     assert len(list(contents(received))) == 2
 
 

@@ -37,5 +37,5 @@ def test_plots_leave_out_what_was_not_measured(tmp_path: Path, monkeypatch: pyte
 
     plots.main()
 
-    assert [each.name for each in tmp_path.glob("*.png")] == ["performance-cpu.png"]
+    assert [path.name for path in tmp_path.glob("*.png")] == ["performance-cpu.png"]
     assert (tmp_path / "performance-cpu.png").read_bytes().startswith(b"\x89PNG")

@@ -31,7 +31,7 @@ def assert_refused(gateway: Gateway, name: str, body: bytes, code: str) -> None:
     base = name.rpartition(".")[0]
     gateway.send(ACCOUNT, name, body)
     gateway.until(lambda: name in listed(gateway, "FailBox", base))
-    report = next(each for each in listed(gateway, "FailBox", base) if each.startswith("Report_"))
+    report = next(name for name in listed(gateway, "FailBox", base) if name.startswith("Report_"))
     text = gateway.read(ACCOUNT, f"/FailBox/{report}").decode()
     assert text.startswith(f"{name}：网关拒收，错误 ")
     assert gateway.read(ACCOUNT, f"/FailBox/{name}") == body

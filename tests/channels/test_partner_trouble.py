@@ -32,7 +32,7 @@ def test_files_that_are_never_taken_do_not_hide_others(
     for number in range(20):
         (looking.out / f"{number}.xml").write_bytes(b"<a/>")
     looking.look(2)
-    assert {each.name for each in looking.arrived} == {f"{number}.xml" for number in range(20)}
+    assert {arrival.name for arrival in looking.arrived} == {f"{number}.xml" for number in range(20)}
 
 
 def test_a_folder_with_too_many_files_is_taken_in_turns_and_reported_once(
@@ -48,8 +48,8 @@ def test_a_folder_with_too_many_files_is_taken_in_turns_and_reported_once(
             for name in looking.names():  # judged, as the node would have them go
                 if name.endswith(f".{MARK}.taken"):
                     (looking.out / name).unlink()
-    assert {each.name for each in looking.arrived} == {f"{number}.xml" for number in range(30)}
-    assert [each["event"] for each in logs if each["log_level"] == "warning"] == [
+    assert {arrival.name for arrival in looking.arrived} == {f"{number}.xml" for number in range(30)}
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == [
         "more lies in a folder than is looked at in one turn"
     ]
 
@@ -69,7 +69,7 @@ def test_receipts_do_not_wait_until_all_files_are_taken(
     looking.look()
     run(looking.puller.collect(PARTY, asyncio.Event(), between))
     assert taken == [3, 6, 9]
-    assert [each.name for each in looking.arrived] == [f"{number}.xml" for number in range(10)]
+    assert [arrival.name for arrival in looking.arrived] == [f"{number}.xml" for number in range(10)]
 
 
 def test_times_far_in_the_future_or_the_past_are_times(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_times_far_in_the_future_or_the_past_are_times(tmp_path: Path) -> None:
             (looking.out / name).write_bytes(b"<a/>")
             os.utime(looking.out / name, (at, at))
         looking.look(2)
-        assert [each.name for each in looking.arrived] == ["then.xml", "now.xml", "soon.xml"]
+        assert [arrival.name for arrival in looking.arrived] == ["then.xml", "now.xml", "soon.xml"]
 
 
 def test_ever_new_names_do_not_fill_the_log(looking: PollerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_claim_that_somebody_made_up_stops_no_visit_and_makes_no_id(
         (looking.out / name).write_bytes(b"<b/>")
     (looking.out / "a.xml").write_bytes(b"<a/>")
     looking.look(2)
-    assert [each.name for each in looking.arrived] == ["a.xml"]
+    assert [arrival.name for arrival in looking.arrived] == ["a.xml"]
     assert made_up <= set(looking.names())
 
 

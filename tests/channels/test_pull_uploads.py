@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_read_is_reported_once_and_delays_no_other(
         looking.look(5)
     assert [arrival.name for arrival in looking.arrived] == ["b.xml"]
     assert "a.xml" in looking.names()
-    assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["a file cannot be taken"]
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["a file cannot be taken"]
 
     monkeypatch.undo()
     looking.now += timedelta(minutes=11)
@@ -234,10 +234,10 @@ def test_a_claim_that_is_unfinished_for_an_hour_is_reported_once(looking: Poller
     (looking.out / "a.xml").write_bytes(b"<a/>")
     with capture_logs() as logs:
         looking.look(3)
-        assert not [each for each in logs if each["log_level"] == "warning"]
+        assert not [entry for entry in logs if entry["log_level"] == "warning"]
         looking.now += timedelta(minutes=61)
         looking.look(3)
-    (warning,) = [each for each in logs if each["log_level"] == "warning"]
+    (warning,) = [entry for entry in logs if entry["log_level"] == "warning"]
     assert warning["event"] == "claimed and not finished for an hour"
 
 
@@ -259,7 +259,7 @@ def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_once(
     assert os.listdir(inbox) == []  # they have read it
     (looking.out / "a.xml.part").rename(looking.out / "a.xml")
     looking.look(2)
-    assert (looking.puller.left, [each.name for each in looking.arrived]) == ({}, ["a.xml"])
+    assert (looking.puller.left, [arrival.name for arrival in looking.arrived]) == ({}, ["a.xml"])
 
 
 def test_a_link_in_place_of_out_box_leads_nowhere(looking: PollerHarness, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_link_in_place_of_out_box_leads_nowhere(looking: PollerHarness, tmp_pa
     looking.out.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="OutBox"):
         looking.look()
-    assert [each.name for each in (tmp_path / "elsewhere").iterdir()] == ["a.xml"]
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["a.xml"]
 
 
 @pytest.mark.parametrize("name", ["a.xml", "报关单.zip", "a.b.c", "x" * 200])

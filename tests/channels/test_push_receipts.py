@@ -15,11 +15,11 @@ from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.transport.files.local import LocalFiles
 from gateway.model.parties import Delivery
-from tests.store.test_receipt_delivery import hand_over
+from tests.store.test_receipt_delivery import write_receipts
 from tests.support.stores import NOW, Store, register
 
 
-def brought(store: Store, root: Path) -> None:
+def push_all(store: Store, root: Path) -> None:
     postings = SqlReceiptDeliveries(store.database)
     ports = PartnerPorts(
         intake=store.messages,
@@ -37,7 +37,7 @@ def brought(store: Store, root: Path) -> None:
 def inbox(tmp_path: Path, store: Store) -> Path:
     """Of a party that has two receipts to get."""
     register(store, "broker", Delivery.FOLDER, 1)
-    hand_over(store)
+    write_receipts(store)
     folder = tmp_path / "theirs" / "InBox"
     folder.mkdir(parents=True)
     return folder
@@ -49,8 +49,8 @@ def test_one_cause_that_hinders_many_receipts_is_reported_once(
     inbox.rmdir()
     inbox.write_bytes(b"no folder")
     with capture_logs() as logs:
-        brought(store, tmp_path)
-    assert [(each["event"], each["receipts"]) for each in logs] == [("receipts cannot be brought", 2)]
+        push_all(store, tmp_path)
+    assert [(entry["event"], entry["receipts"]) for entry in logs] == [("receipts cannot be brought", 2)]
 
 
 @pytest.mark.parametrize("planted", ["link", "pipe", "other name", "dangling link"])
@@ -70,8 +70,8 @@ def test_a_link_planted_where_a_receipt_is_written_is_not_followed(
                 os.mkfifo(place)
             case _:
                 place.hardlink_to(ours)
-    brought(store, tmp_path)
-    assert sorted(each.name for each in inbox.iterdir()) == ["Gateway_1.zip", "Gateway_2.zip"]
-    assert all(each.read_bytes() == b"accepted" and not each.is_symlink() for each in inbox.iterdir())
+    push_all(store, tmp_path)
+    assert sorted(path.name for path in inbox.iterdir()) == ["Gateway_1.zip", "Gateway_2.zip"]
+    assert all(path.read_bytes() == b"accepted" and not path.is_symlink() for path in inbox.iterdir())
     assert ours.read_bytes() == b"of the gateway"
     assert not (tmp_path / "made").exists()

@@ -44,8 +44,8 @@ def listed(harness: Harness, *arguments: str) -> Any:
 
 def test_agreements_are_listed_in_order_of_their_notices(harness: Harness) -> None:
     everything = listed(harness, "list")
-    assert [each["number"] for each in everything][-1] == NUMBER
-    assert {each["kind"] for each in everything[:-1]} == {"long-term"}
+    assert [row["number"] for row in everything][-1] == NUMBER
+    assert {row["kind"] for row in everything[:-1]} == {"long-term"}
     assert listed(harness, "list", "--limit", "1") == everything[-1:]
     assert listed(harness) == everything
 
@@ -93,7 +93,7 @@ def test_an_agreement_is_shown_with_its_terms_its_notice_and_messages_accepted_u
 def test_every_act_is_traced_with_its_actor_and_its_message(harness: Harness) -> None:
     acts = listed(harness, "trace", NUMBER)
     one = listed(harness, "show", NUMBER)
-    assert [(each["act"], each["actor"], each["state"], each["message"]) for each in acts] == [
+    assert [(act["act"], act["actor"], act["state"], act["message"]) for act in acts] == [
         (Act.CONFIRMED, "association", "in_force", one["notice"]["message"]),
         (Act.USED, "gateway", "used", one["used_by"]),
     ]

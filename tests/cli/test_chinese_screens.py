@@ -46,14 +46,14 @@ OPERATORS = Path(__file__).parents[2] / "adapters" / "cli"
 OURS = {
     *(name.replace("_", " ") for name in HEADS if name.islower()),
     *(
-        str(each)
+        str(member)
         for every in (State, CustomsStatus, DeliveryState, Event, Act, AgreementKind)
-        for each in every
+        for member in every
     ),
     *(
-        str(each)
+        str(member)
         for every in (AgreementState, AlarmSeverity, Due, RequestStatus, ItemOutcome, ReceiptKind)
-        for each in every
+        for member in every
     ),
     *("yes", "no", "none", "true", "false", "inbound", "answer", "open"),
 } - {"gateway"}
@@ -80,7 +80,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 
 SCREENS = [
     ("messages", "list"),
-    *(("messages", act, each) for act in ("show", "trace") for each in ("R1", "R2", "R3", "R4")),
+    *(("messages", act, reference) for act in ("show", "trace") for reference in ("R1", "R2", "R3", "R4")),
     ("alarms", "list"),
     ("documents", "list"),
     ("documents", "show", "R3"),
@@ -116,7 +116,7 @@ def test_every_column_of_a_command_that_speaks_chinese_has_a_head() -> None:
         if "LangOption" in (text := path.read_text("utf-8")) and path.name not in ("output.py", "check.py")
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Tuple) and _is_columns(node)
-        for name in (each.value for each in node.elts if isinstance(each, ast.Constant))
+        for name in (element.value for element in node.elts if isinstance(element, ast.Constant))
         if name not in HEADS
     }
     assert missing == set()
@@ -124,9 +124,9 @@ def test_every_column_of_a_command_that_speaks_chinese_has_a_head() -> None:
 
 def _is_columns(node: ast.Tuple) -> bool:
     """A tuple of field names: at least three words of small letters, most of which are heads."""
-    names = [each.value for each in node.elts if isinstance(each, ast.Constant)]
-    words = [each for each in names if isinstance(each, str) and re.fullmatch("[a-z_]+", each)]
-    return len(words) == len(node.elts) > 2 and sum(each in HEADS for each in words) * 2 > len(words)
+    names = [element.value for element in node.elts if isinstance(element, ast.Constant)]
+    words = [name for name in names if isinstance(name, str) and re.fullmatch("[a-z_]+", name)]
+    return len(words) == len(node.elts) > 2 and sum(word in HEADS for word in words) * 2 > len(words)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def _is_columns(node: ast.Tuple) -> bool:
     ids=str,
 )
 def test_every_state_event_and_act_has_a_chinese_word(words: dict[str, str], every: type[State]) -> None:
-    assert [each for each in every if each not in words] == []
+    assert [member for member in every if member not in words] == []
 
 
 def test_events_that_change_no_state_have_a_chinese_word_too() -> None:
     words = {MATCHED, REMOVED, REQUESTED, RESTORED, DELIVERY_HELD, DELIVERY_REFUSED, DELIVERY_RESUMED}
-    assert words - {str(each) for each in chinese.EVENTS} == set()
+    assert words - {str(event) for event in chinese.EVENTS} == set()
 
 
 def test_every_check_of_doctor_has_a_chinese_name_and_text(harness: Harness) -> None:

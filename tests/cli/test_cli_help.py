@@ -70,7 +70,7 @@ def _json(*arguments: object, **environment: str) -> Any:
 @pytest.mark.parametrize("name", LEAVES)
 def test_the_help_of_a_command_has_an_example_that_its_options_allow(name: str) -> None:
     help_ = LEAVES[name].help or ""
-    examples = [each for each in help_.split("\n\n") if each.startswith("Example: ")]
+    examples = [paragraph for paragraph in help_.split("\n\n") if paragraph.startswith("Example: ")]
     assert examples
     for example in examples:
         words = shlex.split(example.removeprefix("Example: "))
@@ -82,7 +82,7 @@ def test_the_help_of_a_command_has_an_example_that_its_options_allow(name: str) 
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_every_option_and_argument_says_what_it_is(name: str) -> None:
-    silent = [each.name for each in LEAVES[name].params if each.name != "help" and not _help_of(each)]
+    silent = [option.name for option in LEAVES[name].params if option.name != "help" and not _help_of(option)]
     assert not silent
 
 
@@ -119,7 +119,7 @@ def test_commands_that_print_sentences_take_a_language() -> None:
 def test_lists_show_a_hundred_by_default() -> None:
     for name, command in LEAVES.items():
         if name.endswith(" list"):
-            (limit,) = [each for each in command.params if "--limit" in each.opts]
+            (limit,) = [option for option in command.params if "--limit" in option.opts]
             assert limit.default == 100
 
 

@@ -14,7 +14,7 @@ def certificate(harness: Harness, ends_in: timedelta, revoked: bool = False) -> 
 
 
 def certificate_check(harness: Harness) -> tuple[bool, str]:
-    (check,) = [each for each in examine(harness.home, NOW) if each["check"] == "parties' certificates"]
+    (check,) = [check for check in examine(harness.home, NOW) if check["check"] == "parties' certificates"]
     return check["ok"], check["detail"]
 
 

@@ -19,7 +19,7 @@ def test_doctor_names_what_others_may_read_but_not_what_was_given_to_them(tmp_pa
 
 
 def _found(home: Home) -> str:
-    (check,) = [each for each in examine(home, NOW) if each["check"] == "files of the home"]
+    (check,) = [check for check in examine(home, NOW) if check["check"] == "files of the home"]
     assert check["ok"]
     return str(check["detail"])
 
@@ -27,10 +27,10 @@ def _found(home: Home) -> str:
 def test_doctor_reads_the_whole_store_only_where_it_is_asked_to(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         check = [
-            each["detail"]
+            check["detail"]
             for whole in (False, True)
-            for each in examine(harness.home, NOW, whole=whole)
-            if each["check"] == "store"
+            for check in examine(harness.home, NOW, whole=whole)
+            if check["check"] == "store"
         ]
     assert check[0].startswith("it can be read (--whole reads every page)")
     assert check[1].startswith("no damaged page")

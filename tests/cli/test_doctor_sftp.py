@@ -11,18 +11,18 @@ from tests.support.harness import NOW, Harness
 
 
 def doctor_check(harness: Harness, check: str) -> dict[str, Any]:
-    (checked,) = [each for each in examine(harness.home, NOW) if each["check"] == check]
+    (checked,) = [result for result in examine(harness.home, NOW) if result["check"] == check]
     return checked
 
 
 def test_a_new_home_has_host_keys_of_every_kind_and_doctor_shows_their_fingerprints(harness: Harness) -> None:
     checked = doctor_check(harness, "host keys")
     keys = read_host_keys(harness.home.keys)
-    assert {each.kind for each in keys} == set(KINDS)
+    assert {key.kind for key in keys} == set(KINDS)
     assert checked["ok"] is True
-    assert all(each.fingerprint in checked["detail"] for each in keys)
+    assert all(key.fingerprint in checked["detail"] for key in keys)
     known_hosts = (harness.home.path / "clients" / "broker-aa" / "known_hosts").read_text()
-    assert all(each.key.get_base64() in known_hosts for each in keys)
+    assert all(key.key.get_base64() in known_hosts for key in keys)
 
 
 def test_doctor_accepts_an_older_home_and_says_how_to_add_another_kind_of_host_key(harness: Harness) -> None:

@@ -41,7 +41,7 @@ def test_a_name_with_an_escape_character_is_shown_by_its_code_point(
     (tmp_path / f"{_NAME}.xml").write_bytes(render(Declaration(reference="R1")))
     (tmp_path / f"{_NAME}.zip").write_bytes(b"x =")
     harness.received("broker-aa", f"{_NAME}.xml", b"<r/>")
-    result = gateway(harness, *(each.format(folder=tmp_path) for each in arguments))
+    result = gateway(harness, *(argument.format(folder=tmp_path) for argument in arguments))
     assert result.code != 4
     assert "\x1b[31m" not in result.out + result.err
 

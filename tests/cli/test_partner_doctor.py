@@ -9,7 +9,7 @@ from tests.support.submissions import NOW
 
 
 def partner_check(home: Home) -> tuple[bool, str]:
-    (check,) = [each for each in examine(home, NOW) if each["check"] == "partners"]
+    (check,) = [check for check in examine(home, NOW) if check["check"] == "partners"]
     return check["ok"], check["detail"]
 
 
@@ -36,7 +36,7 @@ def test_files_that_the_settings_name_must_exist_and_secrets_must_be_private(tmp
         file.write('[amqp]\nuser = "gateway"\npassword_file = "open"\nca = "not-there"\n')
     (home.path / "open").write_text("password")
     (home.path / "open").chmod(0o644)
-    (check,) = [each for each in examine(home, NOW) if each["check"] == "connections"]
+    (check,) = [check for check in examine(home, NOW) if check["check"] == "connections"]
     assert not check["ok"]
     assert check["detail"].split("; ") == [
         "amqp.password_file: open can be read by others (mode 644)",

@@ -61,14 +61,14 @@ def test_a_removed_receipt_is_shown_as_removed_everywhere(harness: Harness) -> N
     assert (listed["name"], listed["removed_at"]) == (row["name"], REMOVED_AT.isoformat())
     assert run_json(harness, "receipts", "show", row["name"])["removed_at"] == REMOVED_AT.isoformat()
     (shown,) = [
-        each
-        for each in run_json(harness, "messages", "show", "R1")["receipts"]
-        if each["name"] == row["name"]
+        receipt
+        for receipt in run_json(harness, "messages", "show", "R1")["receipts"]
+        if receipt["name"] == row["name"]
     ]
     assert shown["removed_at"] == REMOVED_AT.isoformat()
     gone = run_json(harness, "messages", "trace", "R1")[-1]
     assert (gone["event"], gone["actor"], gone["at"]) == ("receipt-removed", BROKER, REMOVED_AT.isoformat())
-    assert "receipt-removed" not in {each["event"] for each in run_json(harness, "messages", "trace", "R2")}
+    assert "receipt-removed" not in {event["event"] for event in run_json(harness, "messages", "trace", "R2")}
 
 
 def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harness: Harness) -> None:
@@ -78,7 +78,7 @@ def test_a_receipt_that_was_taken_away_is_put_back_as_it_was_with_a_reason(harne
     assert result.exit_code == 0, result.output
     assert row["name"] in names(harness)
     after = harness.rows(receipts)
-    assert [each | {"removed_at": None} for each in before] == after
+    assert [receipt | {"removed_at": None} for receipt in before] == after
     last = run_json(harness, "messages", "trace", "R1")[-1]
     assert (last["event"], last["detail"]["reason"]) == ("receipt-restored", "their disk was lost")
     assert list(Audit(harness.home).run()) == []
@@ -125,7 +125,7 @@ def test_tail_ends_by_itself_where_it_is_not_to_follow(harness: Harness) -> None
     result = run(harness, "tail", "--since", "2h", "--no-follow", "--json")
     assert result.exit_code == 0
     lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [each["event"] for each in lines] == ["received", "passed"] * 2
+    assert [line["event"] for line in lines] == ["received", "passed"] * 2
     assert run(harness, "tail", "--since", "10m", "--no-follow").stdout == ""
 
 

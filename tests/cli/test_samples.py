@@ -84,9 +84,9 @@ def test_each_sample_names_its_sender_and_holds_what_it_lists(sample: Sample, ho
     root = xml.parse(document)
     assert root.findtext("d:DecHead/d:AgentCode", namespaces=NAMESPACES) == enterprise(sample.account).code
     listed = [
-        str(each.findtext("d:EdocID", namespaces=NAMESPACES))
-        for each in root.findall("d:EdocRealation", NAMESPACES)
-        if each.findtext("d:EdocFomatType", namespaces=NAMESPACES) == "US"
+        str(element.findtext("d:EdocID", namespaces=NAMESPACES))
+        for element in root.findall("d:EdocRealation", NAMESPACES)
+        if element.findtext("d:EdocFomatType", namespaces=NAMESPACES) == "US"
     ]
     absent = ["224800000002IM202611023812389002.pdf"] if sample.folder == "06-faulty" else []
     assert [name for name in listed if name not in absent] == list(attachments)
@@ -184,7 +184,7 @@ def test_the_shipped_routes_cover_every_sample_and_nothing_unknown(home: Path) -
     routes = Routes.read(_shipped("routes.toml"))
 
     def taken(office: str) -> list[str]:
-        return [each.name for each in routes.route if not each.unmet("DecMessage", {"office": office})]
+        return [route.name for route in routes.route if not route.unmet("DecMessage", {"office": office})]
 
     for sample in read_samples():
         office = xml.parse(_document(sample, home)[0]).findtext("d:DecHead/d:CustomMaster", "", NAMESPACES)
@@ -194,7 +194,7 @@ def test_the_shipped_routes_cover_every_sample_and_nothing_unknown(home: Path) -
 
 
 def test_the_story_names_what_follows_each_pause() -> None:
-    following = {each.folder for each in read_follow_ups()}
+    following = {row.folder for row in read_follow_ups()}
     story = [sample for sample in read_samples() if sample.story]
     assert len(story) == 6
     for sample in read_samples():

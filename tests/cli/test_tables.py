@@ -32,7 +32,7 @@ ROW = {
 
 @pytest.mark.parametrize("width", [40, 80, 132, 400])
 def test_ids_names_and_times_are_whole_at_any_width(width: int) -> None:
-    names = [each.replace("_", " ") for each in ROW]
+    names = [column.replace("_", " ") for column in ROW]
     lines = laid_out([list(ROW.values())], names, width, "UTC+8")
     text = "\n".join(lines)
     for whole in (
@@ -54,7 +54,7 @@ def test_ids_names_and_times_are_whole_at_any_width(width: int) -> None:
 def test_no_line_is_wider_than_the_terminal_where_each_value_has_room(
     values: list[list[str]], width: int
 ) -> None:
-    longest = max((cell_len(in_words(each)) for row in values for each in row), default=0)
+    longest = max((cell_len(in_words(value)) for row in values for value in row), default=0)
     for line in laid_out(values, ("a", "b", "c", "d", "e", "f"), width, "UTC+8"):
         assert cell_len(line) <= max(width, longest + 6)
         assert line.isprintable()

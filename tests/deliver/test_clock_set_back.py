@@ -53,9 +53,9 @@ def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp
 
         def waits() -> set[datetime]:
             (judge,) = harness.rows(to_judge)
-            deliver = {each["due_at"] for each in harness.rows(to_send)}
-            bring = {each["due_at"] for each in harness.rows(to_post)}
-            return {judge["lease_until"], judge["due_at"], *deliver, *bring}
+            deliver = {row["due_at"] for row in harness.rows(to_send)}
+            to_deliver = {row["due_at"] for row in harness.rows(to_post)}
+            return {judge["lease_until"], judge["due_at"], *deliver, *to_deliver}
 
         assert harness.rows(deliveries)
         (receipt, *_others) = harness.rows(receipts, message=sent)

@@ -105,7 +105,7 @@ class SwitchedBackend:
 
 @dataclass
 class World:
-    """A desk whose declarations go to `customs` and, where a route says so, to `other`."""
+    """A harness whose declarations go to `customs` and, where a route says so, to `other`."""
 
     harness: Harness
     clock: Clock
@@ -262,7 +262,7 @@ def test_an_hour_of_customs_being_down_costs_some_probes_and_no_delivery_an_atte
     assert 60 <= len(world.customs.tried) <= 12 + 6 + 60
     assert all(row["attempts"] <= 2 for row in world.harness.rows(deliveries))
 
-    world.served_until(lambda: all(("waiting", False) in world.verdicts(each) for each in messages))
+    world.served_until(lambda: all(("waiting", False) in world.verdicts(message) for message in messages))
     world.started()  # also a node that starts now knows that customs is down
     before = len(world.customs.tried)
     asyncio.run(world.turn())
@@ -347,11 +347,11 @@ def test_answers_that_are_given_again_and_again_are_relayed_once(world: World) -
     world.customs.acknowledge = forgets  # type: ignore[method-assign]  # a back-end that forgets
     rounds = [0]
 
-    def heard() -> bool:
+    def answered() -> bool:
         rounds[0] += 1
         return rounds[0] > 50 and bool(world.harness.message(message)["customs_status"] == "closed")
 
-    world.served_until(heard)
+    world.served_until(answered)
     rows = world.harness.rows(receipts, message=message)
     relayed = Counter((row["account"], row["body"]) for row in rows)
     assert set(relayed.values()) == {1}
@@ -420,10 +420,10 @@ def test_a_back_end_that_hangs_delays_neither_what_goes_to_another_nor_its_answe
     (other,) = world.sent("RELEASED1")
     world.customs.open = hangs = asyncio.Event()
 
-    def heard() -> bool:
+    def answered() -> bool:
         return bool(world.harness.message(other)["customs_status"] != "none")
 
-    world.served_until(heard, during=hangs.set)
+    world.served_until(answered, during=hangs.set)
     assert world.effects("other") == {other: 1}
 
 

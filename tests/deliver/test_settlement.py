@@ -29,7 +29,7 @@ def settle(
 
 
 def words(settlement: Settlement) -> list[str]:
-    return [each.event if isinstance(each, Transition) else each.word for each in settlement.changes]
+    return [change.event if isinstance(change, Transition) else change.word for change in settlement.changes]
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_a_dossier_has_document_requests_and_missing_documents() -> None:
     )
     owed = OwedDocuments(due="with", documents=("1", "2"), missing=("2",), due_at=None, fulfilled_at=None)
     dossier = compiled(ENTRY, [sent(1)], receipts, owed)
-    assert [(each.what, each.note, each.part) for each in dossier.requests] == [
+    assert [(request.what, request.note, request.part) for request in dossier.requests] == [
         ("request", "", "receipts/Request_a_1.xml"),
         ("paper_asked", "纸质单证", "customs/2-business.xml"),
     ]

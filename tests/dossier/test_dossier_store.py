@@ -43,7 +43,7 @@ def test_a_declaration_that_was_saved_first_has_both_in_one_dossier(harness: Har
     dossier = dossier_of(harness, saved.message)
     assert dossier == dossier_of(harness, declared.message)
     assert dossier is not None
-    assert [each.id for each in dossier.declarations] == [saved.message, declared.message]
+    assert [declaration.id for declaration in dossier.declarations] == [saved.message, declared.message]
     assert dossier.name == declared.message
     assert paths(dossier, "declaration") == [
         "a.zip",
@@ -79,7 +79,7 @@ def test_refused_and_repeated_messages_are_in_no_dossier(harness: Harness) -> No
     assert refused.event is Event.REFUSED
     dossier = dossier_of(harness, accepted.message)
     assert dossier is not None
-    assert [each.id for each in dossier.declarations] == [accepted.message]
+    assert [declaration.id for declaration in dossier.declarations] == [accepted.message]
     assert paths(dossier, "declaration") == ["a.zip", "TEST00000000000001.xml"]
     assert dossier_of(harness, refused.message) is None
 

@@ -80,10 +80,10 @@ def _sample(items: Any) -> str:
 def _steps(items: Any) -> list[list[Any]]:
     """One after the other what may be repeated or is one word."""
     return [
-        list(group) if is_word else [each]
+        list(group) if is_word else [item]
         for is_word, of_kind in groupby(items, key=lambda item: str(item[0]) == "LITERAL")
         for group in [list(of_kind)]
-        for each in (group[:1] if is_word else group)
+        for item in (group[:1] if is_word else group)
     ]
 
 
@@ -106,7 +106,7 @@ def _worst(source: str) -> list[tuple[str, str]]:
     items = list(_SYNTAX.parse(source))
     steps = [_sample(step) for step in _steps(items)]
     beginnings = list(dict.fromkeys("".join(steps[:count]) for count in range(len(steps) + 1)))[:8]
-    pieces = list(dict.fromkeys(each for each in (*beginnings, *_pieces(items)) if each))[:12]
+    pieces = list(dict.fromkeys(piece for piece in (*beginnings, *_pieces(items)) if piece))[:12]
     pairs = ("".join(pair) for pair in product(pieces[:4], repeat=2))
     return list(product(beginnings, dict.fromkeys((*pieces, *pairs))))
 

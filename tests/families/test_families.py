@@ -89,7 +89,7 @@ def test_families_are_read_from_a_zip_as_from_a_folder(tmp_path: Path) -> None:
     loaded = Families.load(zipped)
 
     assert loaded.digest == Families.load(tmp_path / "folder").digest
-    assert [each.name for each in loaded.types] == ["Order"]
+    assert [type_.name for type_ in loaded.types] == ["Order"]
 
 
 def test_any_changed_byte_or_name_changes_the_digest(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_blank_facts_are_absent_and_others_are_stripped() -> None:
 
 @pytest.mark.parametrize("letter", "ABCDEG")
 def test_only_operations_c_and_d_declare(letter: str) -> None:
-    (kind,) = (each for each in families().types if each.name == "DecMessage")
+    (kind,) = (type_ for type_ in families().types if type_.name == "DecMessage")
     expected = Operation.DECLARE if letter in "CD" else Operation.SAVE
     assert kind.operation({"oper_type": letter}) is expected
     assert kind.operation({}) is Operation.SAVE
@@ -226,7 +226,7 @@ def test_only_operations_c_and_d_declare(letter: str) -> None:
 def test_what_identifies_a_declaration_is_its_signature_block() -> None:
     root = tree(Declaration())
     kind = families().recognise(root)
-    assert [each.tag for each in kind.identified_by(root)] == [f"{{{NAMESPACE}}}DecSign"]
+    assert [element.tag for element in kind.identified_by(root)] == [f"{{{NAMESPACE}}}DecSign"]
     assert set(kind.sender_facts) == {"agent_code", "agent_scc", "keying_code", "keying_scc"}
     agent = kind.element_of("agent_code", root)
     assert agent is not None
@@ -309,7 +309,7 @@ def test_a_refusal_is_what_the_schema_of_the_answer_says(family: str | None) -> 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
 def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
     profile = tomllib.loads(files("schemas").joinpath("cn-dec/1/profile.toml").read_text("utf-8"))
-    paths = next(each["facts"] for each in profile["type"] if each["name"] == "DecMessage")
+    paths = next(type_["facts"] for type_ in profile["type"] if type_["name"] == "DecMessage")
     root = xml.parse(render(full(), habit))
     kind = families().recognise(root)
     facts = kind.facts(root)
@@ -324,5 +324,5 @@ def test_a_fact_is_what_libxml2_finds_by_its_xpath(habit: Habit) -> None:
 
 @pytest.mark.parametrize("name", ["DocumentPackage", "AgreementNotice"])
 def test_a_type_without_answers_only_informs_and_is_finished_when_taken(name: str) -> None:
-    (kind,) = (each for each in families().types if each.name == name)
+    (kind,) = (type_ for type_ in families().types if type_.name == name)
     assert kind.operation({}) is Operation.INFORM

@@ -38,7 +38,7 @@ from tests.support.validating import families, judged
 
 ASSOCIATION: Final = identity("p-256", "association")
 AT: Final = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
-TOLD: Final[list[NoticeAct]] = [PROPOSED, *(act for act in Act if act is not Act.FREED)]
+NOTICE_ACTS: Final[list[NoticeAct]] = [PROPOSED, *(act for act in Act if act is not Act.FREED)]
 NOTICE: Final = AgreementNotice(
     id="20260000000000001-confirmed",
     act=Act.CONFIRMED,
@@ -86,8 +86,8 @@ agreements = st.builds(
 
 
 @st.composite
-def told_notices(draw: st.DrawFn) -> AgreementNotice:
-    act = draw(st.sampled_from(TOLD))
+def drawn_notices(draw: st.DrawFn) -> AgreementNotice:
+    act = draw(st.sampled_from(NOTICE_ACTS))
     agreement = replace(draw(agreements), state=state_after(act))
     if draw(st.booleans()):
         value = draw(amounts)
@@ -102,7 +102,7 @@ def told_notices(draw: st.DrawFn) -> AgreementNotice:
     )
 
 
-@given(told_notices())
+@given(drawn_notices())
 def test_a_written_notice_is_valid_and_can_be_read(notice: AgreementNotice) -> None:
     root = xml.parse(etree.tostring(build_notice(notice)))
 
@@ -170,7 +170,7 @@ def test_a_notice_is_read_whatever_its_offset_and_white_space() -> None:
     assert read_notice(root) == replace(NOTICE, id="N1", at=AT + timedelta(milliseconds=500))
 
 
-@pytest.mark.parametrize("act", TOLD)
+@pytest.mark.parametrize("act", NOTICE_ACTS)
 def test_an_act_of_the_association_leads_to_one_state_and_an_amendment_leaves_it(act: NoticeAct) -> None:
     after = {acts[act] for acts in LIFE.values() if isinstance(act, Act) and act in acts}
     if act is Act.AMENDED:
@@ -233,7 +233,7 @@ def test_a_notice_of_other_values_is_refused_by_its_schema(path: str, text: str)
 
     with pytest.raises(MessageRejected) as refused:
         judged(etree.tostring(root))
-    assert {each.code for each in refused.value.findings} == {"schema-value"}
+    assert {finding.code for finding in refused.value.findings} == {"schema-value"}
 
 
 def test_a_refused_value_is_explained_in_words() -> None:

@@ -30,7 +30,7 @@ def test_every_control_and_format_character_is_one_that_cannot_be_seen() -> None
             character.isspace() and character != " "
         ):
             assert first_strange(f"A{character}B") == f"U+{code:04X}"
-    assert all(first_strange(each) is None for each in ("A B", "津A-1", "é", "（1）", "𠀀", " A\n"))
+    assert all(first_strange(text) is None for text in ("A B", "津A-1", "é", "（1）", "𠀀", " A\n"))
 
 
 @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
@@ -40,8 +40,8 @@ def test_every_control_and_format_character_is_one_that_cannot_be_seen() -> None
 def test_a_code_or_reference_with_one_is_refused_at_its_place(character: str, path: str) -> None:
     root = tree(Declaration(head={"ManualNo": "B12345678901"}))
     at(root, path).text = f"12{character}3"
-    faults = [each for each in findings(written(root)) if each.code == "text-characters"]
-    assert [each.place.xpath for each in faults] == [f"/DecMessage/{path}"]
+    faults = [finding for finding in findings(written(root)) if finding.code == "text-characters"]
+    assert [finding.place.xpath for finding in faults] == [f"/DecMessage/{path}"]
     assert f"U+{ord(character):04X}" in faults[0].zh
     assert f"U+{ord(character):04X}" in faults[0].en
 
@@ -50,8 +50,8 @@ def test_a_code_or_reference_with_one_is_refused_at_its_place(character: str, pa
 def test_an_attribute_with_one_is_refused_at_its_place(character: str) -> None:
     root = tree(Declaration())
     root.set("Version", f"3{character}.1")
-    faults = [each for each in findings(written(root)) if each.code == "text-characters"]
-    assert [each.place.xpath for each in faults] == ["/DecMessage/@Version"]
+    faults = [finding for finding in findings(written(root)) if finding.code == "text-characters"]
+    assert [finding.place.xpath for finding in faults] == ["/DecMessage/@Version"]
     assert f"U+{ord(character):04X}" in faults[0].zh
     assert f"U+{ord(character):04X}" in faults[0].en
 
@@ -60,7 +60,7 @@ def test_an_attribute_with_one_is_refused_at_its_place(character: str) -> None:
 def test_within_a_reference_the_only_white_space_is_the_plain_one(space: str) -> None:
     root = tree(Declaration())
     at(root, "DecSign/ClientSeqNo").text = f"A{space}1"
-    assert [each.code for each in findings(written(root))] == ["text-characters"]
+    assert [finding.code for finding in findings(written(root))] == ["text-characters"]
     at(root, "DecSign/ClientSeqNo").text = " A  1 "
     assert findings(written(root)) == ()
 
@@ -71,17 +71,17 @@ def test_free_text_holds_what_it_likes(character: str) -> None:
     for element in root.iter(etree.Element):
         if etree.QName(element).localname in DECLARATION.free and not len(element) and element.text:
             element.text = element.text[:1] + character
-    assert "text-characters" not in {each.code for each in findings(written(root), *FILES)}
+    assert "text-characters" not in {finding.code for finding in findings(written(root), *FILES)}
 
 
 def test_every_other_field_of_a_declaration_is_compared() -> None:
     root = everything()
-    leaves = [each for each in root.iter(etree.Element) if not len(each) and each.text]
-    compared = [each for each in leaves if etree.QName(each).localname not in DECLARATION.free]
+    leaves = [element for element in root.iter(etree.Element) if not len(element) and element.text]
+    compared = [leaf for leaf in leaves if etree.QName(leaf).localname not in DECLARATION.free]
     for element in compared:
         element.text = f"{element.text}\u200b"
     assert len(compared) > 60
-    faults = {each.place.xpath for each in findings(written(root), *FILES)}
+    faults = {finding.place.xpath for finding in findings(written(root), *FILES)}
     assert {xml_path(element) for element in compared} <= faults
 
 
@@ -89,10 +89,10 @@ def test_the_elements_that_a_profile_names_exist_in_the_schema() -> None:
     for kind in TYPES:
         files = resources.files("schemas").joinpath(kind.family, kind.version)
         names = {
-            str(each.get("name"))
+            str(element.get("name"))
             for file in files.iterdir()
             if file.name.endswith(".xsd")
-            for each in xml.trusted(file.read_bytes()).iter("{*}element")
+            for element in xml.trusted(file.read_bytes()).iter("{*}element")
         }
         assert (kind.free | kind.private) <= names, kind.name
 
@@ -121,7 +121,7 @@ def test_persons_phones_and_prices_are_private_as_the_schema_describes_them(kind
 
 
 def test_a_private_value_shows_its_form_and_no_more() -> None:
-    assert [mask(each) for each in ("12 500", "王芳", "13800001111", "1", "")] == [
+    assert [mask(value) for value in ("12 500", "王芳", "13800001111", "1", "")] == [
         "1* ***",
         "王*",
         "1**********",
@@ -139,7 +139,7 @@ def test_private_values_are_masked_and_others_are_not_by_schema_and_rules_alike(
     at(root, "DecHead/CustomMaster").text = "天津"
     at(root, "DecHead/IEDate").text = "2026-01-01"
     at(root, "DecHead/TradeCode").text = "31\u200b22280022"
-    shown = {each.place.xpath: each.value for each in findings(written(root))}
+    shown = {finding.place.xpath: finding.value for finding in findings(written(root))}
     assert shown["/DecMessage/DecLists/DecList[2]/DeclTotal"] == "1* ***"
     assert shown["/DecMessage/DecHead/InputerName"] == "王" + "*" * 32
     assert shown["/DecMessage/DecHead/TypistNo"] == "8" + "*" * 38

@@ -65,7 +65,7 @@ def test_an_envelope_has_the_elements_of_the_format_in_order() -> None:
     root = trusted(written(Head(id="K", sender="S", receivers=("R",), type="DECMSG", name="n.zip"), b"data"))
     assert root.tag == f"{{{NAMESPACE}}}DxpMsg"
     assert (root.get("ver"), root.get("Id")) == ("1.0", "MK")
-    assert [(etree.QName(each).localname, each.text) for each in root.iter() if each.text] == [
+    assert [(etree.QName(element).localname, element.text) for element in root.iter() if element.text] == [
         ("CopMsgId", "K"),
         ("SenderId", "S"),
         ("ReceiverId", "R"),

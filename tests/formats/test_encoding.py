@@ -67,9 +67,9 @@ def test_there_is_one_byte_order_mark_at_most_and_that_of_utf_8(encoding: str) -
     marked = {("\ufeff" + document).encode("gb18030" if encoding != "UTF-8" else "utf-8")}
     marked |= {MARK * 2 + document.encode(encoding), MARK * 3 + document.encode(encoding)}
     if encoding == "UTF-8":
-        marked = {MARK + each for each in marked if each.startswith(MARK)}
-    for each in marked:
-        (finding,) = findings(each)
+        marked = {MARK + data for data in marked if data.startswith(MARK)}
+    for data in marked:
+        (finding,) = findings(data)
         assert finding.code in ("xml-encoding", "xml-malformed")
 
 
@@ -131,5 +131,5 @@ def test_a_comment_is_refused_where_it_stands_beside_text_and_nowhere_else(
 ) -> None:
     document = f'<?xml version="1.0" encoding="{encoding}"?><!-- first -->{BODY}<!-- last -->'
     document = document.replace("<NoteS/>", "").replace("<DecHead>", f"<DecHead>{markup}", 1)
-    faults = [(each.code, each.place.xpath) for each in findings(document.encode(encoding))]
+    faults = [(finding.code, finding.place.xpath) for finding in findings(document.encode(encoding))]
     assert faults == ([("xml-comment", "/DecMessage/DecHead/NoteS")] if refused else [])

@@ -38,11 +38,11 @@ def facts(document: bytes) -> dict[str, str]:
 
 
 def reported(document: bytes) -> list[tuple[str, str | None, str | None]]:
-    return [(each.code, each.rule, each.place.xpath) for each in findings(document, *FILES)]
+    return [(finding.code, finding.rule, finding.place.xpath) for finding in findings(document, *FILES)]
 
 
 def leaves(root: etree._Element) -> list[etree._Element]:
-    return [each for each in root.iter(etree.Element) if not len(each) and each.text]
+    return [element for element in root.iter(etree.Element) if not len(element) and element.text]
 
 
 def in_head(markup: str) -> bytes:
@@ -63,7 +63,7 @@ def blanked(path: str, text: str | None) -> bytes:
     return written(root)
 
 
-PATHS = [str(each.getroottree().getelementpath(each)) for each in leaves(everything())]
+PATHS = [str(leaf.getroottree().getelementpath(leaf)) for leaf in leaves(everything())]
 
 
 def test_there_are_25_white_spaces_of_unicode_and_xml_carries_23() -> None:
@@ -106,7 +106,7 @@ def test_white_space_beside_a_code_is_taken_off_by_all_or_refused(space: str) ->
         if space in " \t\r\n":
             assert facts(written(root))["owner_code"] == "3120980017"
         else:
-            assert {each.code for each in faults} == {"text-characters"}
+            assert {finding.code for finding in faults} == {"text-characters"}
 
 
 @pytest.mark.parametrize("between", ["　", "\xa0\n"])
@@ -128,7 +128,7 @@ def test_weights_are_compared_in_every_form_of_a_number(form: str, net: int, bro
     root = tree(Declaration())
     at(root, "DecHead/NetWt").text = form.format(net)
     at(root, "DecHead/GrossWet").text = form.format(108)
-    assert ("DEC-501" in {each.rule for each in findings(written(root))}) is broken
+    assert ("DEC-501" in {finding.rule for finding in findings(written(root))}) is broken
     assert (facts(written(root))["net_weight"], facts(written(root))["gross_weight"]) == (str(net), "108")
 
 
@@ -151,14 +151,14 @@ def test_each_rule_over_numbers_knows_every_form(
         root = tree(Declaration())
         if value is not None:
             at(root, path).text = form.format(value)
-        assert (rule in {each.rule for each in findings(written(root))}) is broken
+        assert (rule in {finding.rule for finding in findings(written(root))}) is broken
 
 
 def test_numbers_are_compared_to_the_last_digit() -> None:
     root = tree(Declaration())
     at(root, "DecHead/GrossWet").text = "99999999999999.00000"
     at(root, "DecHead/NetWt").text = "99999999999999.00001"
-    assert [each.rule for each in findings(written(root))] == ["DEC-501"]
+    assert [finding.rule for finding in findings(written(root))] == ["DEC-501"]
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=5, max_value=10**14, min_value=-(10**14)))
@@ -224,4 +224,4 @@ def test_a_reading_leaves_what_was_signed_as_it_is() -> None:
 
 def test_lines_are_those_of_the_document_that_was_sent() -> None:
     document = b"<a>\n<b>\xe3\x80\x80</b>\n\n<c>x</c></a>"
-    assert [each.sourceline for each in reading(xml.parse(document)).root.iter()] == [1, 2, 4]
+    assert [element.sourceline for element in reading(xml.parse(document)).root.iter()] == [1, 2, 4]

@@ -87,7 +87,10 @@ def test_the_key_itself_is_stated_by_its_certificate_alone() -> None:
 @pytest.mark.parametrize(
     "attributes",
     [
-        *(f'xmlns="{NAMESPACE}" {each}' for each in ('Id="a"', 'ID="a"', 'xml:lang="zh"', 'xmlns:a="urn:a"')),
+        *(
+            f'xmlns="{NAMESPACE}" {attribute}'
+            for attribute in ('Id="a"', 'ID="a"', 'xml:lang="zh"', 'xmlns:a="urn:a"')
+        ),
         *("", 'xmlns="urn:other"', f'xmlns:g="{NAMESPACE}"'),
     ],
 )

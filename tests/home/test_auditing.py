@@ -12,7 +12,7 @@ import cli
 from adapters.home.audit import Audit, Wrong
 from adapters.home.certificates import make_p256_pair
 from adapters.home.home import Home
-from tests.support.customs import say
+from tests.support.customs import customs_answers
 from tests.support.declarations import Declaration, lines
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with Harness.at(tmp_path_factory.mktemp("audit") / "home") as harness:
         sound = render(Declaration(reference="R1"))
         accepted = harness.judged("broker-aa", "R1.xml", sound)
-        say(harness, accepted.message, "000000001230540010", "020220261234567890", "L")
+        customs_answers(harness, accepted.message, "000000001230540010", "020220261234567890", "L")
         harness.judged("broker-aa", "R1 again.xml", sound)
         wrong = render(Declaration(reference="R2", lines=lines(51)))
         harness.judged("broker-aa", "R2.xml", wrong)
@@ -79,7 +79,7 @@ def test_whichever_row_of_log_or_messages_is_changed_is_named(home: Home, table:
         for key, value in (rows[0], rows[len(rows) // 2], rows[-1]):
             store.execute(change, (other(value), key))
             store.commit()
-            assert what in {each.what for each in audited(home)}, (key, value)
+            assert what in {violation.what for violation in audited(home)}, (key, value)
             store.execute(change, (value, key))
             store.commit()
     assert audited(home) == []
@@ -87,7 +87,11 @@ def test_whichever_row_of_log_or_messages_is_changed_is_named(home: Home, table:
 
 def test_work_that_is_in_no_queue_and_a_place_without_work_are_named(home: Home) -> None:
     def queued() -> set[tuple[str, str, str]]:
-        return {(each.what, each.which, each.how) for each in audited(home) if each.what.startswith("to_")}
+        return {
+            (violation.what, violation.which, violation.how)
+            for violation in audited(home)
+            if violation.what.startswith("to_")
+        }
 
     with closing(sqlite3.connect(home.database)) as store:
         ((item,),) = store.execute("SELECT min(item) FROM to_send")
@@ -112,7 +116,7 @@ def test_work_that_is_in_no_queue_and_a_place_without_work_are_named(home: Home)
 @pytest.mark.parametrize("table", ["events", "messages", "receipts"])
 def test_whichever_row_is_taken_away_is_named(home: Home, table: str) -> None:
     with closing(sqlite3.connect(home.database)) as store:
-        names = [each[1] for each in store.execute(f"PRAGMA table_info({table})")]
+        names = [column[1] for column in store.execute(f"PRAGMA table_info({table})")]
         own = "kind = 'gateway' AND" if table == "receipts" else ""
         query = f"SELECT * FROM {table} WHERE {own} 1 ORDER BY 1"  # noqa: S608
         rows = store.execute(query).fetchall()
@@ -121,7 +125,7 @@ def test_whichever_row_is_taken_away_is_named(home: Home, table: str) -> None:
                 continue  # given again, and the first one is there
             store.execute(f"DELETE FROM {table} WHERE {names[0]} = ?", row[:1])  # noqa: S608
             store.commit()
-            assert "missing" in {each.how for each in audited(home)}, row
+            assert "missing" in {violation.how for violation in audited(home)}, row
             put = f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})"  # noqa: S608
             store.execute(put, row)
             store.commit()
@@ -133,7 +137,7 @@ def test_an_event_that_is_slipped_in_is_named(home: Home) -> None:
         columns = "message, at, event, actor, state, detail, digest"
         store.execute(f"INSERT INTO events ({columns}) SELECT {columns} FROM events LIMIT 1")  # noqa: S608
         store.commit()
-        shown = {(each.what, each.how) for each in audited(home)}
+        shown = {(violation.what, violation.how) for violation in audited(home)}
         last = store.execute("SELECT max(sequence) FROM events").fetchone()[0]
         store.execute("DELETE FROM events WHERE sequence = ?", (last,))
         store.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (last - 1,))
@@ -152,7 +156,7 @@ def test_a_receipt_that_is_not_as_it_was_given_is_named(home: Home, column: str)
             change = f"UPDATE receipts SET {column} = ? WHERE id = ?"  # noqa: S608
             store.execute(change, (other(value), key))
             store.commit()
-            assert ("receipt", name) in {(each.what, each.which) for each in audited(home)}
+            assert ("receipt", name) in {(violation.what, violation.which) for violation in audited(home)}
             store.execute(change, (value, key))
             store.commit()
     assert audited(home) == []
@@ -168,14 +172,14 @@ def test_receipts_without_our_signature_are_checked_by_their_digest_in_the_log(h
         for key, name, body in rows:
             store.execute("UPDATE receipts SET body = ? WHERE id = ?", (other(body), key))
             store.commit()
-            shown = {(each.what, each.which, each.how) for each in audited(home)}
+            shown = {(violation.what, violation.which, violation.how) for violation in audited(home)}
             assert ("receipt", name, "changed") in shown
             store.execute("UPDATE receipts SET body = ? WHERE id = ?", (body, key))
             store.commit()
         ((key, *_),) = [row for row in rows if row[1].startswith("Report")]
         store.execute("UPDATE receipts SET message = 'x' WHERE id = ?", (key,))
         store.commit()
-        assert {"added", "missing"} <= {each.how for each in audited(home)}
+        assert {"added", "missing"} <= {violation.how for violation in audited(home)}
         query = "SELECT message FROM receipts WHERE name LIKE 'Failed%'"
         store.execute(f"UPDATE receipts SET message = ({query}) WHERE id = ?", (key,))  # noqa: S608
         store.commit()
@@ -187,11 +191,11 @@ def test_a_package_that_is_changed_missing_or_strange_is_named_and_one_of_a_cras
     for path in blobs:
         body = path.read_bytes()
         path.unlink()
-        assert [(each.what, each.which, each.how) for each in audited(home)] == [
+        assert [(violation.what, violation.which, violation.how) for violation in audited(home)] == [
             ("package", path.name, "missing")
         ]
         path.write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
-        assert [(each.what, each.which, each.how) for each in audited(home)] == [
+        assert [(violation.what, violation.which, violation.how) for violation in audited(home)] == [
             ("package", path.name, "changed")
         ]
         path.write_bytes(body)
@@ -199,7 +203,9 @@ def test_a_package_that_is_changed_missing_or_strange_is_named_and_one_of_a_cras
     strange.write_bytes(b"")
     left.write_bytes(b"")
     audit = Audit(home)
-    assert [(each.what, each.which, each.how) for each in audit.run()] == [("package", "strange", "added")]
+    assert [(violation.what, violation.which, violation.how) for violation in audit.run()] == [
+        ("package", "strange", "added")
+    ]
     assert audit.unused == 1
     strange.unlink()
     left.unlink()
@@ -210,7 +216,7 @@ def test_receipts_signed_by_the_certificate_before_are_sound_where_it_is_given(h
     new_key, new = make_p256_pair("gateway", NOW)
     home.signing_key.write_bytes(new_key)
     home.certificate.write_bytes(new)
-    assert {each.what for each in audited(home)} == {"receipt"}
+    assert {violation.what for violation in audited(home)} == {"receipt"}
     assert audited(home, old) == []
     home.signing_key.write_bytes(key)
     home.certificate.write_text(old)
@@ -245,7 +251,7 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_checked(
         store.commit()
         audit = Audit(home)
         wrong = list(audit.run())
-        assert any(str(key) in each.which for each in wrong if each.what == table[:-1])
+        assert any(str(key) in violation.which for violation in wrong if violation.what == table[:-1])
         assert audit.looked_at[table] > 2
         store.execute(change, (value, key))
         store.commit()

@@ -54,7 +54,7 @@ def rows(home: Path, table: Table) -> list[dict[str, Any]]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_restored_home_has_every_row_package_key_and_setting(harness: Harness, tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_nobody_but_the_owner_reads_a_backup_or_what_is_made_of_it(harness: Harn
     finally:
         os.umask(before)
     for folder in (tmp_path / "backup", tmp_path / "new"):
-        for each in (folder, *folder.rglob("*")):
-            assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0, each
+        for path in (folder, *folder.rglob("*")):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
 def test_deliveries_not_settled_before_a_backup_are_queried_before_they_are_sent(
@@ -114,7 +114,7 @@ def test_deliveries_not_settled_before_a_backup_are_queried_before_they_are_sent
     assert matching == [unknown, unknown, held]
     with closing(Database(sqlite_engine(tmp_path / "new" / "gateway.db"))) as database:
         claimed = asyncio.run(SqlOutbox(database, timedelta(hours=24)).claim("customs", 9, LATER))
-    assert [each.unknown for each in claimed] == [True, True]
+    assert [item.unknown for item in claimed] == [True, True]
 
 
 def test_messages_received_before_a_backup_are_queried_whenever_they_are_judged(

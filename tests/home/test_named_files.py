@@ -98,7 +98,7 @@ def with_section(home: Home, section: str) -> str:
 
 
 def connections(home: Home) -> tuple[bool, str]:
-    (check,) = [each for each in examine(home, datetime.now(UTC)) if each["check"] == "connections"]
+    (check,) = [check for check in examine(home, datetime.now(UTC)) if check["check"] == "connections"]
     return check["ok"], check["detail"]
 
 
@@ -167,6 +167,8 @@ def test_an_address_that_is_taken_is_named_by_its_setting(tmp_path: Path) -> Non
             result.stderr
             == f"gateway: gateway.toml: sftp.port: 127.0.0.1:{gateway.port}: Address already in use\n"
         )
-        (check,) = [each for each in examine(gateway.home, datetime.now(UTC)) if each["check"] == "addresses"]
+        (check,) = [
+            check for check in examine(gateway.home, datetime.now(UTC)) if check["check"] == "addresses"
+        ]
         assert (check["ok"], check["detail"].split(":")[0]) == (False, "sftp.port")
     check_listeners(gateway.home.settings())

@@ -240,7 +240,7 @@ def test_keys_that_would_not_be_let_in_are_not_registered(folder: Path) -> None:
 
 ROW = "1207960303,91120116MADEM0B11T,天津虚构进出口贸易有限公司,trader,A-producing,2026-11-01,trader-b"
 COLUMNS = "code,scc,name,role,class,since,account"
-SAID = PartyRecord(
+RECORD = PartyRecord(
     place="parties.csv, line 2",
     code="1207960303",
     scc="91120116MADEM0B11T",
@@ -255,7 +255,7 @@ SAID = PartyRecord(
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_table_is_read_as_spreadsheets_write_it(folder: Path, encoding: str, end: str) -> None:
-    assert table(folder, f"{COLUMNS}{end}{ROW}{end}".encode(encoding)) == [SAID]
+    assert table(folder, f"{COLUMNS}{end}{ROW}{end}".encode(encoding)) == [RECORD]
 
 
 def test_columns_come_in_any_order_and_empty_cells_say_nothing(folder: Path) -> None:

@@ -98,8 +98,8 @@ def again(path: str) -> Change:
 
 def both(*changes: Change) -> Change:
     def change(root: etree._Element) -> None:
-        for each in changes:
-            each(root)
+        for change in changes:
+            change(root)
 
     return change
 

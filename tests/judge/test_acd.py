@@ -76,11 +76,11 @@ def but(**changed: str) -> bytes:
 
 
 def broken(document: bytes) -> list[tuple[str | None, str]]:
-    return [(each.rule, each.severity.value) for each in findings(document)]
+    return [(finding.rule, finding.severity.value) for finding in findings(document)]
 
 
 def rules() -> RuleSet:
-    (rule_set,) = (each.rules for each in families().types if each.name == "ImportAgrRequest")
+    (rule_set,) = (type_.rules for type_ in families().types if type_.name == "ImportAgrRequest")
     assert rule_set is not None
     return rule_set
 
@@ -190,8 +190,8 @@ def test_a_value_that_breaks_a_rule_is_reported_under_its_number_at_its_place(
 ) -> None:
     faults = findings(but(**changed))
 
-    assert {each.rule for each in faults} == {rule, *along}
-    (finding,) = (each for each in faults if each.rule == rule)
+    assert {finding.rule for finding in faults} == {rule, *along}
+    (finding,) = (finding for finding in faults if finding.rule == rule)
     assert (finding.code, finding.severity.value) == ("business-rule", severity)
     block = "OperInfo" if "CopCusCode" in changed else "ImportInfo"
     name = "AgentCode" if rule == "ACD-301" else next(iter(changed))
@@ -199,7 +199,7 @@ def test_a_value_that_breaks_a_rule_is_reported_under_its_number_at_its_place(
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {each.id for each in rules().assertions} == {
+    assert {rule.id for rule in rules().assertions} == {
         *REQUIRED.values(),
         "ACD-002",
         *(rule for rule, *_ in BROKEN),
@@ -242,7 +242,7 @@ def _block(changed: dict[str, str]) -> str:
 def test_blocks_that_are_missing_or_unknown_are_refused(markup: str, code: str) -> None:
     with pytest.raises(MessageRejected) as refused:
         judged(f"<ImportAgrRequest>{markup}</ImportAgrRequest>".encode())
-    assert code in {each.code for each in refused.value.findings}
+    assert code in {finding.code for finding in refused.value.findings}
 
 
 def answer(markup: str) -> bytes:

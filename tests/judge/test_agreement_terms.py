@@ -126,7 +126,7 @@ def test_of_several_agreements_the_first_that_fits_is_used_and_the_receipt_says_
     assert OTHER in decision.findings[0].zh
     assert f"declaration uses {OTHER}".encode() in next(r.body for r in decision.receipts if r.final)
     assert harness.message(decision.message)["agreement"] == OTHER
-    assert [harness.rows(agreements, number=each)[0]["used_by"] for each in (NUMBER, OTHER)] == [
+    assert [harness.rows(agreements, number=number)[0]["used_by"] for number in (NUMBER, OTHER)] == [
         None,
         decision.message,
     ]
@@ -175,6 +175,6 @@ def test_an_agreement_of_a_party_that_is_not_registered_counts_once_it_is_and_do
 
 
 def _doctor(harness: Harness) -> str:
-    (check,) = (each for each in examine(harness.home, NOW) if each["check"] == "agreements")
+    (check,) = (check for check in examine(harness.home, NOW) if check["check"] == "agreements")
     assert check["ok"]
     return str(check["detail"])

@@ -49,7 +49,9 @@ def outbox(harness: Harness) -> SqlOutbox:
 def claimed(harness: Harness, message: str) -> list[Outgoing]:
     """The deliveries of a message that are sent now."""
     return [
-        each for each in asyncio.run(outbox(harness).claim("customs", 10, LATER)) if each.message == message
+        delivery
+        for delivery in asyncio.run(outbox(harness).claim("customs", 10, LATER))
+        if delivery.message == message
     ]
 
 
@@ -107,9 +109,9 @@ def test_if_the_policy_holds_messages_those_that_customs_has_not_taken_stop_with
     notify(harness, Act.TERMINATED)
     row = harness.message(message)
     assert (row["state"], row["reason"]) == (State.HELD, f"agreement {NUMBER} was terminated")
-    assert [each["state"] for each in harness.rows(deliveries, message=message)] == [DeliveryState.HELD]
+    assert [row["state"] for row in harness.rows(deliveries, message=message)] == [DeliveryState.HELD]
     assert claimed(harness, message) == []
-    assert [each["event"] for each in harness.rows(events, message=message)][-1] == Event.HELD
+    assert [row["event"] for row in harness.rows(events, message=message)][-1] == Event.HELD
 
 
 def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_again(harness: Harness) -> None:
@@ -117,7 +119,7 @@ def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_again(harnes
     notify(harness)
     message = declared(harness)
     notify(harness, Act.TERMINATED)
-    told_before = harness.rows(receipts, message=message)
+    receipts_before = harness.rows(receipts, message=message)
     harness.database.submit(lambda to: replay(to, message, "operator", "the trader agrees", LATER)).result()
 
     assert asyncio.run(harness.messages.claim(10, LATER, timedelta(minutes=1))) == ()  # nothing is judged
@@ -126,9 +128,9 @@ def test_a_replay_delivers_what_was_accepted_and_authorises_nothing_again(harnes
     asyncio.run(outbox(harness).settle(delivery, DeliveryState.DELIVERED, "", LATER, LATER))
     row = harness.message(message)
     assert (row["state"], row["agreement"]) == (State.DELIVERED, NUMBER)
-    assert harness.rows(receipts, message=message) == told_before
-    (standing,) = harness.rows(agreements, number=NUMBER)
-    assert (standing["state"], standing["used_by"]) == (AgreementState.TERMINATED, message)
+    assert harness.rows(receipts, message=message) == receipts_before
+    (agreement_row,) = harness.rows(agreements, number=NUMBER)
+    assert (agreement_row["state"], agreement_row["used_by"]) == (AgreementState.TERMINATED, message)
 
 
 @pytest.mark.parametrize("what", ["deliver", "hold"])
@@ -152,4 +154,7 @@ def test_of_two_declarations_that_wait_for_one_agreement_the_first_gets_it(harne
         (woken,) = asyncio.run(harness.messages.claim(10, LATER, timedelta(minutes=1)))
         assert woken.arrival.id == message
         asyncio.run(harness.messages.decide(harness.judgement(woken, LATER), LATER))
-    assert [harness.message(each)["state"] for each in (first, second)] == [State.ACCEPTED, State.REJECTED]
+    assert [harness.message(message)["state"] for message in (first, second)] == [
+        State.ACCEPTED,
+        State.REJECTED,
+    ]

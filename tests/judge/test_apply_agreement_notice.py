@@ -39,8 +39,10 @@ def test_both_sides_are_notified_whichever_receipts_they_chose(
 
     own, *others = decision.receipts
     assert (own.account, own.final) == (ACCOUNT, True)
-    assert {each.account for each in others} == {"trader-a", "broker-aa"}
-    assert {(each.kind, each.body, each.final) for each in others} == {(ReceiptKind.AGREEMENT, body, False)}
+    assert {receipt.account for receipt in others} == {"trader-a", "broker-aa"}
+    assert {(receipt.kind, receipt.body, receipt.final) for receipt in others} == {
+        (ReceiptKind.AGREEMENT, body, False)
+    }
 
 
 def test_a_side_without_an_account_is_not_notified(harness: Harness) -> None:
@@ -48,7 +50,7 @@ def test_a_side_without_an_account_is_not_notified(harness: Harness) -> None:
 
     decision = harness.judged(ACCOUNT, "confirmed.xml", signed_notice(harness.home, agreement(NUMBER)))
 
-    assert [each.account for each in decision.receipts] == [ACCOUNT, "broker-aa"]
+    assert [receipt.account for receipt in decision.receipts] == [ACCOUNT, "broker-aa"]
 
 
 def test_a_notice_of_a_known_state_is_accepted_and_nobody_is_notified(harness: Harness) -> None:
@@ -58,7 +60,7 @@ def test_a_notice_of_a_known_state_is_accepted_and_nobody_is_notified(harness: H
     late = harness.judged(ACCOUNT, "late.xml", signed_notice(harness.home, agreement(NUMBER), PROPOSED))
 
     assert (late.event, late.submissions) == (Event.ACCEPTED_NO_DELIVERY, ())
-    assert [each.account for each in late.receipts] == [ACCOUNT]
+    assert [receipt.account for receipt in late.receipts] == [ACCOUNT]
     assert harness.message(late.message)["state"] == State.CLOSED
     assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == [Act.CONFIRMED]
 
@@ -161,7 +163,7 @@ def test_an_agreement_that_is_unused_is_amended(harness: Harness) -> None:
     again = harness.judged(ACCOUNT, "3.xml", signed_notice(harness.home, other, Act.AMENDED, id="again"))
 
     assert (amended.event, again.event) == (Event.ACCEPTED_NO_DELIVERY, Event.ACCEPTED_NO_DELIVERY)
-    assert ReceiptKind.AGREEMENT in {each.kind for each in amended.receipts}
+    assert ReceiptKind.AGREEMENT in {receipt.kind for receipt in amended.receipts}
     assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == [
         Act.CONFIRMED,
         Act.AMENDED,

@@ -37,9 +37,16 @@ def errors(
     decision: Decision,
 ) -> list[tuple[str, str | None, str | None, int | None, str | None, str | None]]:
     return [
-        (each.code, each.rule, each.place.file, each.place.line, each.place.xpath, each.value)
-        for each in decision.findings
-        if each.severity is Severity.ERROR
+        (
+            finding.code,
+            finding.rule,
+            finding.place.file,
+            finding.place.line,
+            finding.place.xpath,
+            finding.value,
+        )
+        for finding in decision.findings
+        if finding.severity is Severity.ERROR
     ]
 
 

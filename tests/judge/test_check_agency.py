@@ -120,7 +120,7 @@ def test_an_agreement_for_one_shipment_is_used_once(harness: Harness) -> None:
     assert (second.event, codes(second)) == (Event.REFUSED, [Fault.AGREEMENT_UNFIT.code])
     (row,) = harness.rows(agreements, number=NUMBER)
     assert (row["state"], row["used_by"]) == (AgreementState.USED, first.message)
-    assert [each["act"] for each in harness.rows(agreement_acts, number=NUMBER)] == ["confirmed", "used"]
+    assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == ["confirmed", "used"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_documents_follow_a_declaration_by_one_of_its_numbers(number: str, fact:
 def test_an_invalid_document_package_is_refused_by_its_schema(wrong: bytes) -> None:
     with pytest.raises(MessageRejected) as refused:
         judged(wrong, *FILES)
-    codes = {each.code for each in refused.value.findings}
+    codes = {finding.code for finding in refused.value.findings}
     assert codes & {"schema-missing", "schema-element", "schema-value"}
     # Files that no Document lists are told beside it where nothing of the lists is faulty.
     assert codes <= {"schema-missing", "schema-element", "schema-value", "document-unlisted"}
@@ -114,29 +114,29 @@ BROKEN: Final[list[tuple[str, str, bytes, tuple[Part, ...]]]] = [
 def test_a_document_that_breaks_a_rule_is_reported_under_its_number(
     rule: str, code: str, wrong: bytes, files: tuple[Part, ...]
 ) -> None:
-    assert [(each.rule, each.code) for each in findings(wrong, *files)] == [(rule, code)]
+    assert [(finding.rule, finding.code) for finding in findings(wrong, *files)] == [(rule, code)]
 
 
 def test_every_rule_has_a_case_and_speaks_as_that_of_declarations_does() -> None:
     own, declaration = _rules("DocumentPackage"), _rules("DecMessage")
     refused_by_policy = {"PKG-619"}
-    assert {each.id for each in own.assertions} == {rule for rule, *_ in BROKEN} | refused_by_policy
-    theirs = {each.id: each for each in declaration.assertions}
-    for each in own.assertions:
-        like = theirs[each.id.replace("PKG", "DEC")]
-        assert (each.fault, each.severity) == (like.fault, like.severity)
-        if each.id != "PKG-606":
-            assert (each.zh, each.en) == (like.zh, like.en)
+    assert {assertion.id for assertion in own.assertions} == {rule for rule, *_ in BROKEN} | refused_by_policy
+    theirs = {assertion.id: assertion for assertion in declaration.assertions}
+    for rule in own.assertions:
+        like = theirs[rule.id.replace("PKG", "DEC")]
+        assert (rule.fault, rule.severity) == (like.fault, like.severity)
+        if rule.id != "PKG-606":
+            assert (rule.zh, rule.en) == (like.zh, like.en)
 
 
 def _rules(name: str) -> RuleSet:
-    (rule_set,) = (each.rules for each in families().types if each.name == name)
+    (rule_set,) = (type_.rules for type_ in families().types if type_.name == name)
     assert rule_set is not None
     return rule_set
 
 
 def test_a_class_that_many_documents_have_is_listed_once() -> None:
     files = tuple(file(f"{number}.pdf", pdf=SOUND) for number in range(200))
-    validated = judged(package(documents="".join(document(each.name) for each in files)), *files)
+    validated = judged(package(documents="".join(document(file.name) for file in files)), *files)
     facts = validated.type.facts(validated.root)
     assert (facts["documents"], facts["codes"]) == ("200", "00000001")

@@ -79,16 +79,20 @@ def codes(decision: Decision) -> list[str]:
 
 def test_pdfs_that_arrive_first_are_accepted_with_the_declaration_that_lists_them(harness: Harness) -> None:
     loose = [sent(harness, FIRST), sent(harness, SECOND)]
-    assert [each.event for each in loose] == [Event.WAITING, Event.WAITING]
+    assert [attachment.event for attachment in loose] == [Event.WAITING, Event.WAITING]
     decision = declared(harness)
     assert decision.event is Event.PASSED, decision.findings
-    for each in loose:
-        row = harness.message(each.message)
+    for attachment in loose:
+        row = harness.message(attachment.message)
         assert (row["state"], row["linked"], row["folder"]) == (State.CLOSED, decision.message, "SentBox")
         assert (row["type"], row["waiting_for"], row["until"]) == (ATTACHMENT, None, None)
-        assert [final["verdict"] for final in finals(harness, each.message)] == ["accepted"]
+        assert [final["verdict"] for final in finals(harness, attachment.message)] == ["accepted"]
     (delivery,) = harness.rows(deliveries)
-    sent_on = [each["name"] for each in delivery["enclosures"] if each["kind"] == EnclosureKind.ATTACHMENT]
+    sent_on = [
+        enclosure["name"]
+        for enclosure in delivery["enclosures"]
+        if enclosure["kind"] == EnclosureKind.ATTACHMENT
+    ]
     assert sent_on == [FIRST, SECOND]
 
 
@@ -157,7 +161,9 @@ def test_customs_takes_the_declaration_with_its_pdfs_byte_for_byte(harness: Harn
     write_zip(submission, harness.blobs.open, out)
     own = RegisteredCertificate(pem=harness.home.certificate.read_text())
     envelope = inspect(out, (own,), NOW + timedelta(minutes=1), tmp_path)
-    attached = [each.name for each in envelope.enclosures if each.kind is EnclosureKind.ATTACHMENT]
+    attached = [
+        enclosure.name for enclosure in envelope.enclosures if enclosure.kind is EnclosureKind.ATTACHMENT
+    ]
     assert attached == [FIRST, SECOND]
     archive = open_archive(out, ArchiveLimits(entries=9, ratio=100, size=1 << 24))
     held = {entry.name: b"".join(archive.open(entry)) for entry in archive.entries}
@@ -173,7 +179,9 @@ def test_pdfs_whose_names_differ_in_case_only_go_to_customs_under_two_names(
     )
     ids = [harness.judged(ACCOUNT, name, PDF).message for name in ("a.pdf", "A.PDF")]
     (submission,) = declared(harness, both).submissions
-    attached = [each.name for each in submission.enclosures if each.kind is EnclosureKind.ATTACHMENT]
+    attached = [
+        enclosure.name for enclosure in submission.enclosures if enclosure.kind is EnclosureKind.ATTACHMENT
+    ]
     assert attached == ["a.pdf", f"{ids[1]}.pdf"]
     out = BytesIO()
     write_zip(submission, harness.blobs.open, out)
@@ -244,7 +252,7 @@ def test_of_two_declarations_that_list_one_pdf_the_first_received_gets_it_in_any
     assert took.event is Event.PASSED
     refused = asyncio.run(harness.messages.decide(took, NOW))
     assert refused is Refusal.SUPERSEDED
-    decided = {each.message: each.event for each in again(harness)}
+    decided = {decision.message: decision.event for decision in again(harness)}
     assert decided.pop(first.message) is Event.PASSED
     assert Event.PASSED not in decided.values()
 
@@ -285,7 +293,7 @@ def test_a_declaration_with_another_fault_is_refused_at_once(harness: Harness) -
 def test_the_listed_pdfs_of_a_refused_declaration_go_on_waiting_for_the_next(harness: Harness) -> None:
     loose = [sent(harness, name) for name in PDFS]
     declared(harness, Declaration(documents=LISTED.documents, head={"TradeMode": None}))
-    assert {harness.message(each.message)["state"] for each in loose} == {State.WAITING}
+    assert {harness.message(attachment.message)["state"] for attachment in loose} == {State.WAITING}
     assert declared(harness).event is Event.PASSED
 
 
@@ -376,9 +384,11 @@ def test_a_name_is_matched_as_those_of_parts_are_and_stays_as_it_was_sent(
         accepted = woken(harness)
     assert accepted.event is Event.PASSED
     assert [finding.rule for finding in accepted.findings] == ["DEC-609"]
-    assert [each.name for each in accepted.joined] == [name]
+    assert [attachment.name for attachment in accepted.joined] == [name]
     (submission,) = accepted.submissions
-    attached = [each.name for each in submission.enclosures if each.kind is EnclosureKind.ATTACHMENT]
+    attached = [
+        enclosure.name for enclosure in submission.enclosures if enclosure.kind is EnclosureKind.ATTACHMENT
+    ]
     assert attached == [name]
 
 
@@ -386,7 +396,7 @@ def test_an_exact_file_name_counts_before_one_that_is_spelt_alike(harness: Harne
     for name in ("a.pdf", "A.pdf"):
         harness.judged(ACCOUNT, name, PDF)
     accepted = declared(harness, Declaration(documents=(Document(name="A", body=PDF),)))
-    assert ([each.name for each in accepted.joined], accepted.findings) == (["A.pdf"], ())
+    assert ([attachment.name for attachment in accepted.joined], accepted.findings) == (["A.pdf"], ())
 
 
 def test_of_two_files_spelt_alike_neither_is_chosen(harness: Harness) -> None:
@@ -406,12 +416,13 @@ def test_the_first_received_gets_a_pdf_however_it_spells_its_name(harness: Harne
         )
         for reference, name in (("R1", "A.pdf"), ("R2", "a.pdf"))
     )
-    for each in (first, second):
-        asyncio.run(harness.messages.decide(harness.judgement(each, NOW), NOW))
+    for message in (first, second):
+        asyncio.run(harness.messages.decide(harness.judgement(message, NOW), NOW))
     harness.judged(ACCOUNT, "a.pdf", PDF)
     at = NOW + timedelta(days=1)
     by_id = {
-        each.arrival.id: each for each in asyncio.run(harness.messages.claim(2, at, timedelta(minutes=1)))
+        received.arrival.id: received
+        for received in asyncio.run(harness.messages.claim(2, at, timedelta(minutes=1)))
     }
     later = harness.judgement(by_id[second.arrival.id], at)
     refused = asyncio.run(harness.messages.decide(later, at))

@@ -11,7 +11,7 @@ from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import Operation
 from gateway.model.states import Event
-from tests.support.customs import say
+from tests.support.customs import customs_answers
 from tests.support.declarations import CONTRACT, INVOICE, Declaration
 from tests.support.harness import Harness
 from tests.support.later_documents import document_package
@@ -41,7 +41,7 @@ def sent(
 @pytest.fixture
 def declaration(harness: Harness) -> str:
     message = declared(harness)
-    say(harness, message, SEQ_NO, ENTRY, "L")
+    customs_answers(harness, message, SEQ_NO, ENTRY, "L")
     return message
 
 
@@ -53,7 +53,7 @@ def test_documents_are_matched_to_a_declaration_by_any_of_its_numbers(
     assert (decision.event, decision.linked) == (Event.PASSED, declaration)
     (row,) = harness.rows(obligations, message=declaration)
     assert row["missing"] == [CONTRACT]
-    (receipt,) = (each for each in decision.receipts if each.final)
+    (receipt,) = (receipt for receipt in decision.receipts if receipt.final)
     assert receipt.verdict == "accepted"
 
 
@@ -134,7 +134,7 @@ def test_the_number_by_which_no_declaration_is_known_is_named_as_people_call_it(
 def test_a_refused_or_deleted_declaration_takes_no_more_documents(
     harness: Harness, declaration: str, channel: str
 ) -> None:
-    say(harness, declaration, SEQ_NO, ENTRY, channel)
+    customs_answers(harness, declaration, SEQ_NO, ENTRY, channel)
     decision = sent(harness, "EntryId", ENTRY)
     assert decision.event is Event.REFUSED
     assert [finding.code for finding in decision.findings] == [Fault.DECLARATION_ENDED.code]

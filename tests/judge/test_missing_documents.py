@@ -46,7 +46,7 @@ def declared(
     declaration = Declaration(
         reference=reference, documents=documents, agent=enterprise(agent), trader=enterprise("trader-a")
     )
-    body = packed(declaration) if any(each.body for each in documents) else render(declaration)
+    body = packed(declaration) if any(document.body for document in documents) else render(declaration)
     return harness.judged(agent, f"{reference}.{'zip' if body.startswith(b'PK') else 'xml'}", body)
 
 
@@ -80,7 +80,7 @@ def test_a_file_is_there_and_a_line_that_only_names_a_document_is_not(harness: H
         there = form == "file" or code == GUARANTEE
         assert (decision.event is Event.PASSED) is there, (code, form)
         if not there:
-            assert Fault.DOCUMENTS_DUE.code in [each.code for each in decision.findings]
+            assert Fault.DOCUMENTS_DUE.code in [finding.code for finding in decision.findings]
 
 
 def test_a_line_without_its_document_is_owed_after_release_and_stays_owed(harness: Harness) -> None:
@@ -95,7 +95,9 @@ def test_a_line_without_its_document_is_owed_after_release_and_stays_owed(harnes
 
 def test_a_listed_file_that_is_not_a_document_is_warned_about(harness: Harness) -> None:
     decision = declared(harness, line(INVOICE, "number"))
-    assert [(each.rule, each.severity.value) for each in decision.findings] == [("DEC-607", "warning")]
+    assert [(finding.rule, finding.severity.value) for finding in decision.findings] == [
+        ("DEC-607", "warning")
+    ]
 
 
 def test_an_agency_agreement_is_there_when_it_covers_the_declaration(harness: Harness) -> None:
@@ -104,19 +106,19 @@ def test_an_agency_agreement_is_there_when_it_covers_the_declaration(harness: Ha
     assert missing(harness, declared(harness, shown(NUMBER), reference="R-2")) == []
     assert declared(harness, shown(OTHER_NUMBER), reference="R-4").event is Event.WAITING
     without = declared(harness, reference="R-3")  # under a mandate, which is no agreement that it shows
-    assert [each.code for each in without.findings] == [Fault.DOCUMENTS_DUE.code]
+    assert [finding.code for finding in without.findings] == [Fault.DOCUMENTS_DUE.code]
 
 
 def test_a_trader_that_declares_for_itself_has_no_agency_agreement_by_naming_one(harness: Harness) -> None:
     demand(harness, AGREEMENT)
     decision = declared(harness, shown(NUMBER), agent="trader-a")
-    assert [each.code for each in decision.findings] == [Fault.DOCUMENTS_DUE.code]
+    assert [finding.code for finding in decision.findings] == [Fault.DOCUMENTS_DUE.code]
 
 
 def test_a_scan_that_is_listed_as_the_electronic_agreement_is_not_that_agreement(harness: Harness) -> None:
     demand(harness, AGREEMENT)
     decision = declared(harness, line(AGREEMENT, "file"))
-    assert Fault.DOCUMENTS_DUE.code in [each.code for each in decision.findings]
+    assert Fault.DOCUMENTS_DUE.code in [finding.code for finding in decision.findings]
 
 
 @pytest.mark.parametrize(("trader", "covers"), [("trader-a", True), ("trader-b", False)])

@@ -83,7 +83,7 @@ class Course:
         while True:
             at = self._at = self._at + timedelta(milliseconds=1)
             claimed = await store.claim(1, at, LEASE) if len(in_hand) < 6 else ()
-            in_hand += [(each, self._harness.judgement(each, at)) for each in claimed]
+            in_hand += [(item, self._harness.judgement(item, at)) for item in claimed]
             if not in_hand:
                 return
             while in_hand and (not claimed or self._random.random() < 0.5):
@@ -140,11 +140,11 @@ def test_what_several_messages_wait_for_goes_to_the_first_received_that_fits(har
         ]
 
     bodies = [three(run) for run in range(RUNS)]
-    waiting = [course.send(*each[:2]) for each in bodies]
+    waiting = [course.send(*body[:2]) for body in bodies]
     course.run()
-    assert {course.ended(message)[0] for each in waiting for message in each} == {State.WAITING}
+    assert {course.ended(message)[0] for group in waiting for message in group} == {State.WAITING}
     # One more comes while they are woken, and has not waited.
-    fresh = [course.send(each[2]) for each in bodies]
+    fresh = [course.send(body[2]) for body in bodies]
     course.come(*map(numbered, range(RUNS)), direction="I")
     course.run()
     for run, (first, second) in enumerate(waiting):

@@ -28,7 +28,7 @@ ACTIVE_REFUSED = "DEC-619"
 
 
 def rules() -> RuleSet:
-    (declaration,) = (each for each in families().types if each.name == "DecMessage")
+    (declaration,) = (type_ for type_ in families().types if type_.name == "DecMessage")
     assert declaration.rules is not None
     return declaration.rules
 
@@ -45,8 +45,8 @@ def test_a_value_that_breaks_a_rule_is_reported_under_its_number_at_its_place(ca
 
     faults = findings(written(root), *case.files)
 
-    assert {each.rule for each in faults} == {case.rule, *case.along}
-    first = next(each for each in faults if each.rule == case.rule)
+    assert {finding.rule for finding in faults} == {case.rule, *case.along}
+    first = next(finding for finding in faults if finding.rule == case.rule)
     assert (first.code, first.severity.value) == (case.code, case.severity)
     if case.place is None:
         assert first.place.file == case.file
@@ -66,23 +66,23 @@ def test_an_absent_element_is_missed_as_an_empty_one_is(case: Case) -> None:
         if parent is not None and not len(element) and not element.text:
             parent.remove(element)
 
-    faults = {each.rule for each in findings(written(root), *FILES)}
+    faults = {finding.rule for finding in findings(written(root), *FILES)}
 
-    assert faults >= {each.rule for each in findings(emptied, *FILES)} >= {case.rule}
+    assert faults >= {finding.rule for finding in findings(emptied, *FILES)} >= {case.rule}
 
 
 def test_every_rule_has_a_case() -> None:
-    rule_ids = {each.id for each in rules().assertions}
+    rule_ids = {rule.id for rule in rules().assertions}
     assert rule_ids == {case.rule for case in REQUIRED + BROKEN} | {TOO_MANY_LINES, ACTIVE_REFUSED}
 
 
 def test_every_rule_speaks_both_languages() -> None:
-    for each in rules().assertions:
-        assert any("\u4e00" <= character <= "\u9fff" for character in each.zh) or each.zh == "DecSign", (
-            each.id
+    for rule in rules().assertions:
+        assert any("\u4e00" <= character <= "\u9fff" for character in rule.zh) or rule.zh == "DecSign", (
+            rule.id
         )
-        assert each.en.isprintable()
-        assert each.en
+        assert rule.en.isprintable()
+        assert rule.en
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_total_may_differ_by_the_tolerance_of_the_policy(total: str, sound: bo
 def test_the_limits_of_pdf_files_are_policy() -> None:
     policy = Policy(pdf=PdfPolicy(version=18, size=1000, page_size=400, name=10))
     faults = findings(written(everything()), file(INVOICE_FILE, size=1001), policy=policy)
-    assert {each.rule for each in faults} == {"DEC-613", "DEC-614", "DEC-615", "DEC-616"}
+    assert {finding.rule for finding in faults} == {"DEC-613", "DEC-614", "DEC-615", "DEC-616"}
 
 
 def test_active_content_is_refused_where_the_policy_says_so() -> None:
@@ -188,7 +188,7 @@ def test_the_block_after_a_pdf_must_name_what_the_declaration_lists(
 ) -> None:
     pdf = replace(SOUND, trailer=True, trailer_name=name, trailer_code=code)
     faults = findings(written(everything()), file(INVOICE_FILE, pdf=pdf))
-    assert [(each.rule, each.severity) for each in faults] == (
+    assert [(finding.rule, finding.severity) for finding in faults] == (
         [] if sound else [("DEC-617", Severity.WARNING)]
     )
 
@@ -202,13 +202,13 @@ def test_a_file_may_be_listed_without_its_extension() -> None:
 @pytest.mark.parametrize("name", [f"x{INVOICE_FILE}", INVOICE_FILE[1:]])
 def test_a_file_of_another_name_is_neither_the_listed_one_nor_listed(name: str) -> None:
     faults = findings(written(everything()), file(name))
-    assert [each.code for each in faults] == ["document-missing", "document-unlisted"]
+    assert [finding.code for finding in faults] == ["document-missing", "document-unlisted"]
 
 
 def test_a_file_that_is_listed_as_structured_is_not_listed() -> None:
     root = everything()
     text("EdocRealation/EdocFomatType", "S")(root)
-    assert [each.rule for each in findings(written(root), *FILES)] == ["DEC-607", "DEC-606"]
+    assert [finding.rule for finding in findings(written(root), *FILES)] == ["DEC-607", "DEC-606"]
 
 
 def test_a_file_may_be_listed_twice_for_one_class() -> None:
@@ -236,7 +236,7 @@ def test_a_name_means_the_file_of_that_name_else_the_one_that_is_spelt_alike(
 ) -> None:
     root = everything()
     text("EdocRealation/EdocID", listed)(root)
-    assert [each.rule for each in findings(written(root), *map(file, names))] == rules
+    assert [finding.rule for finding in findings(written(root), *map(file, names))] == rules
 
 
 def test_a_bare_document_that_lists_a_file_is_refused_since_the_file_is_missing() -> None:
@@ -253,7 +253,7 @@ def test_an_export_whose_countries_were_not_swapped_is_warned_about() -> None:
     root = tree(export())
     text("DecLists/DecList/OriginCountry", "CHN")(root)
     text("DecLists/DecList/DestinationCountry", "JPN")(root)
-    assert [each.rule for each in findings(written(root))] == ["DEC-504"]
+    assert [finding.rule for finding in findings(written(root))] == ["DEC-504"]
 
 
 @pytest.mark.parametrize("type_", ["", " ", "SD", "  0   Z"])

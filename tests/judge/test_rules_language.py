@@ -58,7 +58,7 @@ def test_a_report_that_holds_is_a_finding() -> None:
 
 def test_each_node_of_the_subject_is_a_finding_of_its_own() -> None:
     rules = schema(pattern("/order", check("false()", 'subject="n" flag="schema-element"')))
-    assert [(each.place.xpath, each.code) for each in findings(rules)] == [
+    assert [(finding.place.xpath, finding.code) for finding in findings(rules)] == [
         ("/order/n[1]", "schema-element"),
         ("/order/n[2]", "schema-element"),
     ]
@@ -177,7 +177,9 @@ def test_a_fault_of_a_file_names_the_file() -> None:
 
 def test_findings_come_in_the_order_of_the_rule_set_however_many_rules_there_are() -> None:
     patterns = "".join(pattern("/order", check("false()", rule=f"T-{number:02}")) for number in range(20))
-    assert [each.rule for each in findings(schema(patterns))] == [f"T-{number:02}" for number in range(20)]
+    assert [finding.rule for finding in findings(schema(patterns))] == [
+        f"T-{number:02}" for number in range(20)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_rules_that_fail_at_different_places_are_each_reported() -> None:
         pattern("/order/n", check(". = 1", rule="T-1"))
         + pattern("/order/unit", check(". != 'X'", rule="T-2"))
     )
-    assert [(each.rule, each.place.xpath) for each in findings(rules)] == [
+    assert [(finding.rule, finding.place.xpath) for finding in findings(rules)] == [
         ("T-1", "/order/n[2]"),
         ("T-2", "/order/unit[4]"),
     ]

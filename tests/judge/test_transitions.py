@@ -42,7 +42,7 @@ def own(event: Event, **changes: object) -> Transition:
 
 
 def kinds(transition: Transition) -> list[type]:
-    return [type(each) for each in transition.effects]
+    return [type(effect) for effect in transition.effects]
 
 
 def test_a_judgement_is_written_only_for_the_attempt_and_the_name_that_it_judged() -> None:

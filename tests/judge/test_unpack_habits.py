@@ -54,12 +54,13 @@ def test_files_that_a_desktop_adds_are_passed_on_and_listed_with_their_digest(
 ) -> None:
     decision = harness.judged("broker-aa", "a.zip", littered(DECLARED))
     assert decision.event is Event.PASSED, decision.findings
-    assert {(each.code, each.severity, each.place.file) for each in decision.findings} == {
+    assert {(finding.code, finding.severity, finding.place.file) for finding in decision.findings} == {
         (Fault.ZIP_IGNORED.code, Severity.WARNING, name) for name in LITTER
     }
     gateway_receipt = read_gateway_receipt(harness, decision.receipts[0])
     ignored = {
-        each.get("name"): each.get("sha256") for each in gateway_receipt.iterfind("{*}Package/{*}Ignored")
+        element.get("name"): element.get("sha256")
+        for element in gateway_receipt.iterfind("{*}Package/{*}Ignored")
     }
     assert ignored == {name: hashlib.sha256(body).hexdigest() for name, body in LITTER.items()}
     assert len(gateway_receipt.findall("{*}Package/{*}Part")) == 2
@@ -68,7 +69,7 @@ def test_files_that_a_desktop_adds_are_passed_on_and_listed_with_their_digest(
     write_zip(submission, harness.blobs.open, out)
     own = RegisteredCertificate(pem=harness.home.certificate.read_text())
     envelope = inspect(out, (own,), NOW, tmp_path)
-    assert {each.name for each in envelope.ignored} == LITTER.keys()
+    assert {name.name for name in envelope.ignored} == LITTER.keys()
     assert len(envelope.parts) == 2
 
 
@@ -112,7 +113,7 @@ def test_files_that_a_mac_adds_may_stand_beside_their_original(harness: Harness)
             zipped.writestr(name, b"\0\5\x16\7")
     decision = harness.judged("broker-aa", "a.zip", out.getvalue())
     assert decision.event is Event.PASSED, decision.findings
-    assert {(each.code, each.place.file) for each in decision.findings} == {
+    assert {(finding.code, finding.place.file) for finding in decision.findings} == {
         (Fault.ZIP_IGNORED.code, name) for name in beside
     }
     assert harness.judged("broker-aa", "b.zip", packed(DECLARED)).event is Event.REPEATED

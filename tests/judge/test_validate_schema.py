@@ -169,19 +169,19 @@ def test_all_faults_of_a_document_are_reported_with_their_lines() -> None:
     faults = findings(document.encode())
 
     document_lines = document.split("\n")
-    assert {each.place.xpath for each in faults} == {
+    assert {finding.place.xpath for finding in faults} == {
         "/DecMessage/DecLists/DecList[2]/GNo",
         "/DecMessage/DecLists/DecList[3]/Bar",
         "/DecMessage/Baz",
     }
-    for each in faults:
-        assert each.place.line is not None
-        assert str(each.place.xpath).rsplit("/", 1)[-1] in document_lines[each.place.line - 1]
+    for finding in faults:
+        assert finding.place.line is not None
+        assert str(finding.place.xpath).rsplit("/", 1)[-1] in document_lines[finding.place.line - 1]
 
 
 def test_rules_on_valid_elements_are_reported_beside_schema_errors() -> None:
     document = in_head("<Foo/>").replace(b"<IEFlag>I", b"<IEFlag>X")
-    assert [each.rule for each in findings(document)] == [None, "DEC-401"]
+    assert [finding.rule for finding in findings(document)] == [None, "DEC-401"]
 
 
 def assert_told_from_the_log(faults: tuple[Finding, ...], path: str, code: str) -> None:
@@ -216,6 +216,6 @@ def test_no_more_than_two_hundred_faults_are_reported() -> None:
 
 def test_a_list_ends_where_the_schema_says() -> None:
     document = SOUND.decode().replace("</DecLists>", "<DecList/>" * 1000 + "</DecLists>")
-    assert [each.place.xpath for each in findings(document.encode())] == [
+    assert [finding.place.xpath for finding in findings(document.encode())] == [
         "/DecMessage/DecLists/DecList[1001]"
     ]

@@ -19,7 +19,7 @@ SCHEMA = "{http://www.w3.org/2001/XMLSchema}"
 def fields() -> dict[str, list[str]]:
     """The fields of every block as the schema has them: those whose type is no block itself."""
     schema = xml.trusted((resources.files("schemas") / "cn-dec/1/DecMessage.xsd").read_bytes())
-    blocks = {each.get("name", ""): each for each in schema.iterfind(f"{SCHEMA}complexType")}
+    blocks = {element.get("name", ""): element for element in schema.iterfind(f"{SCHEMA}complexType")}
     return {
         name: [
             field.get("name", "")
@@ -52,10 +52,10 @@ def test_every_field_of_a_block_may_be_an_empty_element(block: str, operation: O
     root = everything(operation)
     element = list(root.iter(f"{{{NAMESPACE}}}{block}"))
     assert element
-    for each in element:
+    for child in element:
         for name in FIELDS[block]:
-            if each.find(f"{{{NAMESPACE}}}{name}") is None:
-                put(each, name)
+            if child.find(f"{{{NAMESPACE}}}{name}") is None:
+                put(child, name)
 
     assert findings(written(root), *FILES) == ()
 
@@ -72,4 +72,4 @@ def test_a_field_that_stands_twice_is_refused_wherever_it_stands(block: str, dat
 
     faults = findings(written(root), *FILES)
 
-    assert "schema-element" in {each.code for each in faults}
+    assert "schema-element" in {finding.code for finding in faults}

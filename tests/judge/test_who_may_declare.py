@@ -105,7 +105,7 @@ def test_a_broker_saves_a_draft_that_names_no_trader_yet(harness: Harness) -> No
 
 
 def test_every_type_that_a_party_may_send_says_which_roles_send_it() -> None:
-    assert {(each.name, each.senders) for each in families().types if each.answer is None} == {
+    assert {(type_.name, type_.senders) for type_ in families().types if type_.answer is None} == {
         ("DecMessage", ("trader", "broker")),
         ("DocumentPackage", ("trader", "broker")),
         ("ImportAgrRequest", ("trader", "broker")),

@@ -46,7 +46,7 @@ def within(finding: Finding) -> Finding:
 
 
 def codes(document: bytes) -> list[str]:
-    return [each.code for each in refused("a.xml", document) if each.severity is Severity.ERROR]
+    return [finding.code for finding in refused("a.xml", document) if finding.severity is Severity.ERROR]
 
 
 def outcome(decision: Decision) -> tuple[object, ...]:
@@ -62,7 +62,7 @@ def test_a_wrapped_declaration_gets_the_faults_of_the_bare_one_at_the_places_of_
     name: str, refusing: Harness
 ) -> None:
     bare = (FOLDER / f"{name}.xml").read_bytes()
-    one, other = (refusing.judged(ACCOUNT, "a.xml", each) for each in (bare, wrapped(bare)))
+    one, other = (refusing.judged(ACCOUNT, "a.xml", body) for body in (bare, wrapped(bare)))
     assert one.event is Event.REFUSED
     assert other.findings == tuple(map(within, one.findings))
     if one.facts is None or "reference" in one.facts.values:
@@ -77,7 +77,7 @@ def test_a_wrapped_declaration_is_accepted_as_the_bare_one_and_goes_on_as_it_was
         bare = render(Declaration(), habit, indent=True)
         sent = wrapped(bare)
         alone, decision = (
-            harness.judgement(harness.received(ACCOUNT, "a.xml", each)) for each in (bare, sent)
+            harness.judgement(harness.received(ACCOUNT, "a.xml", body)) for body in (bare, sent)
         )
         (submission,) = decision.submissions
         assert submission.package_sha256 == hashlib.sha256(sent).hexdigest()

@@ -112,8 +112,8 @@ def test_the_reason_why_an_agreement_does_not_cover_is_given_in_chinese_too() ->
 def test_without_a_named_agreement_a_long_term_mandate_suffices() -> None:
     mandate = replace(AGREEMENT, kind=AgreementKind.LONG_TERM, number="1")
     one, other = (
-        RegisteredAgreement(agreement=each, revision=1, message="", name="", sha256="", size=0)
-        for each in (AGREEMENT, mandate)
+        RegisteredAgreement(agreement=covered, revision=1, message="", name="", sha256="", size=0)
+        for covered in (AGREEMENT, mandate)
     )
     assert covering([one, other], SHIPMENT) == other
     assert covering([one], SHIPMENT) is None

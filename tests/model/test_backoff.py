@@ -131,7 +131,7 @@ async def running(node: Node) -> AsyncIterator[None]:
 
 
 def failures(lines: list[Line], event: str, work: str | None = None) -> list[float]:
-    return [each["again_in"] for each in lines if each["event"] == event and each.get("work") == work]
+    return [line["again_in"] for line in lines if line["event"] == event and line.get("work") == work]
 
 
 def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harness: Harness) -> None:

@@ -32,7 +32,7 @@ def test_a_time_in_chinese_is_that_of_beijing_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "text"),
+    ("awaited_text", "text"),
     [
         ("agreement 2026000001", "正在等待委托协议 2026000001，最迟至北京时间2026年12月2日12:10；到达后自动继续，请勿重发。"),
         ("document 1207980011 x.pdf", "正在等待随附单据 x.pdf，最迟"),
@@ -40,10 +40,10 @@ def test_a_time_in_chinese_is_that_of_beijing_and_says_so() -> None:
         ("mandate 1 2", "正在等待境内收发货人 1 与申报单位 2 之间的代理报关委托书，最迟"),
     ],
 )  # fmt: skip
-def test_awaited_things_have_the_names_of_the_trade(thing: str, text: str) -> None:
-    awaited = Awaited.read(thing)
+def test_awaited_things_have_the_names_of_the_trade(awaited_text: str, text: str) -> None:
+    awaited = Awaited.read(awaited_text)
     assert awaited is not None
-    assert str(awaited) == thing
+    assert str(awaited) == awaited_text
     assert waits_for(awaited, FOUR_IN_THE_NIGHT).zh.startswith(text)
 
 
@@ -77,7 +77,7 @@ def test_rules_call_a_field_as_its_schema_does() -> None:
         if (match := re.match(r"(\S+)（([A-Z][A-Za-z]+)）(?:申报时|暂存时|为空；暂存时)?必填", text))
     ]
     assert len(called) > 100
-    assert [each for each in called if each[1] not in _called_by_schema()] == []
+    assert [field for field in called if field[1] not in _called_by_schema()] == []
 
 
 def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
@@ -88,7 +88,7 @@ def test_a_limit_in_a_rule_is_that_of_the_policy() -> None:
     package = Package(document=document, document_name="a.xml", parts=(), is_zip=True)
     policy = Policy(declaration=DeclarationPolicy(lines=7))
     (problem,) = (
-        each for each in rules.check(xml.parse(document), package, policy) if each.rule == "DEC-006"
+        finding for finding in rules.check(xml.parse(document), package, policy) if finding.rule == "DEC-006"
     )
     assert problem.zh == "商品项数超过 7 项，请拆分报关单。"
 
@@ -129,7 +129,7 @@ IN_THE_DETAIL = {
 def test_no_text_uses_a_word_that_the_trade_does_not(kind: str) -> None:
     read = list(TEXTS[kind]())
     assert len(read) > 20
-    assert [f"{where}: {each}" for where, text in read for each in chinese.misused(text)] == []
+    assert [f"{where}: {word}" for where, text in read for word in chinese.misused(text)] == []
 
 
 @pytest.mark.parametrize(
@@ -148,10 +148,10 @@ def test_every_fault_says_what_to_do() -> None:
 def test_every_rule_says_what_to_do() -> None:
     types = Families.load(files("schemas")).types
     rule_set = {
-        each.id: each.fault.zh.replace("{detail}", each.zh)
+        rule.id: rule.fault.zh.replace("{detail}", rule.zh)
         for type_ in types
         if type_.rules is not None
-        for each in type_.rules.assertions
+        for rule in type_.rules.assertions
     }
     assert [rule for rule, zh in rule_set.items() if not TO_DO.search(zh)] == []
 
@@ -168,9 +168,9 @@ def test_faults_of_a_document_use_the_terms_of_the_trade_and_say_what_to_do() ->
     collected = []
     for path in sorted((ROOT / "tests/messages/documents").glob("*.xml")):
         package = Package(document=path.read_bytes(), document_name=path.name, parts=(), is_zip=True)
-        collected += [(path.name, each.code, each.zh) for each in _told(package, loaded)]
+        collected += [(path.name, fault.code, fault.zh) for fault in _told(package, loaded)]
     assert len(collected) > 40
-    assert [each for each in collected if not TO_DO.search(each[2]) or chinese.misused(each[2])] == []
+    assert [fault for fault in collected if not TO_DO.search(fault[2]) or chinese.misused(fault[2])] == []
 
 
 def test_no_fault_has_an_english_detail_in_its_chinese_sentence() -> None:

@@ -124,8 +124,8 @@ def test_a_customs_status_never_goes_back(present: CustomsStatus, answered: Cust
 
 def _after(statuses: list[CustomsStatus]) -> CustomsStatus:
     status = CustomsStatus.NONE
-    for each in statuses:
-        status = further(status, each)
+    for answered in statuses:
+        status = further(status, answered)
     return status
 
 

@@ -73,17 +73,19 @@ def alarm(number: int = 1, severity: AlarmSeverity = AlarmSeverity.WARNING, **fi
     )
 
 
-def told_now(
+def due_now(
     alarms: list[Alarm], notified_at: list[datetime], hourly: int = 3
 ) -> list[tuple[NoticeKind, int]]:
-    return [(each.news, len(each.alarms)) for each in notices_due(alarms, notified_at, NOW, hourly, DAY)]
+    return [
+        (notice.news, len(notice.alarms)) for notice in notices_due(alarms, notified_at, NOW, hourly, DAY)
+    ]
 
 
 def test_a_lasting_condition_opens_one_alarm() -> None:
     assert changes([], [condition(), condition()], NOW, QUIET).opened == (condition(),)
-    standing = replace(alarm(), key="disk")
-    changed = changes([standing], [condition()], NOW + timedelta(hours=1), QUIET)
-    assert changed == Changes(seen=((standing, condition()),))
+    present = replace(alarm(), key="disk")
+    changed = changes([present], [condition()], NOW + timedelta(hours=1), QUIET)
+    assert changed == Changes(seen=((present, condition()),))
 
 
 def test_of_two_conditions_with_one_key_the_graver_counts() -> None:
@@ -92,44 +94,44 @@ def test_of_two_conditions_with_one_key_the_graver_counts() -> None:
 
 
 def test_an_alarm_that_comes_and_goes_stays_open_until_it_was_clear_for_a_while() -> None:
-    standing = alarm()
-    assert changes([standing], [], NOW + timedelta(minutes=4), QUIET) == Changes()
-    assert changes([standing], [], NOW + QUIET, QUIET) == Changes(cleared=(standing,))
+    present = alarm()
+    assert changes([present], [], NOW + timedelta(minutes=4), QUIET) == Changes()
+    assert changes([present], [], NOW + QUIET, QUIET) == Changes(cleared=(present,))
 
 
 def test_an_alarm_that_grows_worse_is_notified_again_and_one_that_gets_better_is_not() -> None:
-    standing = replace(alarm(severity=AlarmSeverity.SERIOUS), key="disk")
+    present = replace(alarm(severity=AlarmSeverity.SERIOUS), key="disk")
     worse, better = condition(severity=AlarmSeverity.CRITICAL), condition(severity=AlarmSeverity.NOTICE)
-    assert changes([standing], [worse], NOW, QUIET).worse == ((standing, worse),)
-    assert changes([standing], [better], NOW, QUIET).seen == ((standing, better),)
+    assert changes([present], [worse], NOW, QUIET).worse == ((present, worse),)
+    assert changes([present], [better], NOW, QUIET).seen == ((present, better),)
 
 
 def test_an_alarm_is_notified_when_it_opens_once_a_day_and_when_it_clears() -> None:
-    assert told_now([alarm()], []) == [(NoticeKind.OPEN, 1)]
-    assert told_now([alarm(told_at=NOW - timedelta(hours=23))], []) == []
-    assert told_now([alarm(told_at=NOW - DAY)], []) == [(NoticeKind.STILL_OPEN, 1)]
+    assert due_now([alarm()], []) == [(NoticeKind.OPEN, 1)]
+    assert due_now([alarm(told_at=NOW - timedelta(hours=23))], []) == []
+    assert due_now([alarm(told_at=NOW - DAY)], []) == [(NoticeKind.STILL_OPEN, 1)]
     cleared = alarm(told_at=NOW - timedelta(hours=2), cleared_at=NOW)
-    assert told_now([cleared], []) == [(NoticeKind.CLEAR, 1)]
-    assert told_now([replace(cleared, clear_told_at=NOW)], []) == []
+    assert due_now([cleared], []) == [(NoticeKind.CLEAR, 1)]
+    assert due_now([replace(cleared, clear_told_at=NOW)], []) == []
 
 
 def test_the_end_of_an_alarm_that_grew_worse_is_notified_even_if_that_was_not() -> None:
     worse = replace(alarm(told_at=NOW), severity=AlarmSeverity.CRITICAL)
-    assert told_now([worse], []) == [(NoticeKind.OPEN, 1)]
-    assert told_now([replace(worse, cleared_at=NOW)], []) == [(NoticeKind.CLEAR, 1)]
+    assert due_now([worse], []) == [(NoticeKind.OPEN, 1)]
+    assert due_now([replace(worse, cleared_at=NOW)], []) == [(NoticeKind.CLEAR, 1)]
 
 
 def test_an_alarm_that_cleared_before_its_notification_is_not_notified() -> None:
-    assert told_now([alarm(cleared_at=NOW)], []) == []
+    assert due_now([alarm(cleared_at=NOW)], []) == []
 
 
 def test_alarms_over_the_hourly_limit_are_notified_as_a_number() -> None:
     many = [alarm(number) for number in range(10)]
-    assert told_now(many, []) == [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 7)]
-    assert told_now(many, [NOW] * 2) == [(NoticeKind.OPEN, 1), (NoticeKind.MORE, 9)]
-    assert told_now(many, [NOW] * 3) == [(NoticeKind.MORE, 10)]
-    assert told_now(many, [NOW] * 4) == []
-    assert told_now(many[:2], [NOW - timedelta(hours=1)] * 4) == [(NoticeKind.OPEN, 1)] * 2
+    assert due_now(many, []) == [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 7)]
+    assert due_now(many, [NOW] * 2) == [(NoticeKind.OPEN, 1), (NoticeKind.MORE, 9)]
+    assert due_now(many, [NOW] * 3) == [(NoticeKind.MORE, 10)]
+    assert due_now(many, [NOW] * 4) == []
+    assert due_now(many[:2], [NOW - timedelta(hours=1)] * 4) == [(NoticeKind.OPEN, 1)] * 2
 
 
 def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> None:
@@ -139,13 +141,13 @@ def test_the_limit_holds_back_what_is_light_and_nothing_that_is_critical() -> No
         ([], [(NoticeKind.OPEN, 1)] * 3 + [(NoticeKind.MORE, 2)]),
         ([NOW] * 3, [(NoticeKind.MORE, 5)]),
     ):
-        assert told_now([*light, *grave], recent) == [(NoticeKind.OPEN, 1)] * 5 + lighter
-    assert told_now([*light, *grave], [NOW] * 4) == [(NoticeKind.OPEN, 1)] * 5
+        assert due_now([*light, *grave], recent) == [(NoticeKind.OPEN, 1)] * 5 + lighter
+    assert due_now([*light, *grave], [NOW] * 4) == [(NoticeKind.OPEN, 1)] * 5
 
 
 def test_the_gravest_alarm_is_notified_first() -> None:
     (first, *_rest) = notices_due([alarm(1), alarm(2, AlarmSeverity.CRITICAL)], [], NOW, 1, DAY)
-    assert [each.id for each in first.alarms] == [2]
+    assert [alarm.id for alarm in first.alarms] == [2]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ def test_a_certificate_that_will_end_raises_alarms_in_steps(
 ) -> None:
     ending = Expiry(kind="party", owner="1207980011", ends=NOW + days * DAY)
     alarm_conditions = conditions(replace(WELL, expiries=[ending]), AlarmSettings())
-    assert [each.severity for each in alarm_conditions] == ([] if severity is None else [severity])
+    assert [condition.severity for condition in alarm_conditions] == ([] if severity is None else [severity])
 
 
 def test_values_in_bounds_are_no_alarm() -> None:
@@ -296,26 +298,35 @@ async def _life(path: Path) -> None:
     database = Database(sqlite_engine(path))
     try:
         await database.write(lambda to: write(to, Changes(opened=(condition(),)), NOW))
-        (standing,) = await database.read(open_alarms)
+        (open_alarm,) = await database.read(open_alarms)
         await database.write(
-            lambda to: record_notified(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+            lambda to: record_notified(
+                to, AlarmNotice(news=NoticeKind.OPEN, alarms=(open_alarm,)), "mail", NOW
+            )
         )
-        (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
-        assert standing.told_at == NOW
-        (unheard,) = await database.read(lambda reader: to_tell(reader, "webhook"))
-        assert unheard.told_at is None
+        (open_alarm,) = await database.read(lambda reader: to_tell(reader, "mail"))
+        assert open_alarm.told_at == NOW
+        (pending,) = await database.read(lambda reader: to_tell(reader, "webhook"))
+        assert pending.told_at is None
         grave = condition(severity=AlarmSeverity.CRITICAL)
-        await database.write(lambda to: write(to, Changes(worse=((standing, grave),)), NOW))
+        await database.write(lambda to: write(to, Changes(worse=((open_alarm, grave),)), NOW))
         # A telling of what it was before does not count for what it has become.
         await database.write(
-            lambda to: record_notified(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+            lambda to: record_notified(
+                to, AlarmNotice(news=NoticeKind.OPEN, alarms=(open_alarm,)), "mail", NOW
+            )
         )
-        (standing,) = await database.read(lambda reader: to_tell(reader, "mail"))
-        assert (standing.severity, standing.told_severity) == (AlarmSeverity.CRITICAL, AlarmSeverity.WARNING)
+        (open_alarm,) = await database.read(lambda reader: to_tell(reader, "mail"))
+        assert (open_alarm.severity, open_alarm.told_severity) == (
+            AlarmSeverity.CRITICAL,
+            AlarmSeverity.WARNING,
+        )
         await database.write(
-            lambda to: record_notified(to, AlarmNotice(news=NoticeKind.OPEN, alarms=(standing,)), "mail", NOW)
+            lambda to: record_notified(
+                to, AlarmNotice(news=NoticeKind.OPEN, alarms=(open_alarm,)), "mail", NOW
+            )
         )
-        await database.write(lambda to: write(to, Changes(cleared=(standing,)), NOW + QUIET))
+        await database.write(lambda to: write(to, Changes(cleared=(open_alarm,)), NOW + QUIET))
         assert await database.read(open_alarms) == []
         (over,) = await database.read(lambda reader: to_tell(reader, "mail"))
         await database.write(

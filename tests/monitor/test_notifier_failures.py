@@ -33,7 +33,7 @@ def mail(port: int, *to: str, **more: Any) -> dict[str, Any]:
     return {"mail": {"host": "127.0.0.1", "port": port, "sender": "gw@example.org", "to": addresses, **more}}
 
 
-async def first_notified(watch: WatchedHome, _desk: Harness) -> None:
+async def first_notified(watch: WatchedHome, _harness: Harness) -> None:
     await watch.look_until(lambda: bool(watch.alarms()) and watch.alarms()[0]["told_at"] is not None)
 
 
@@ -63,7 +63,7 @@ def test_an_address_that_is_refused_brings_the_others_no_second_mail(tmp_path: P
         box.unknown.add("gone@example.org")
         watched(tmp_path, mail(box.port, "gone@example.org", "night@example.org", ca=str(server.ca)), course)
         assert len(box.mails) == 1
-    (warning,) = [each for each in logs if each["event"] == "addresses refused"]
+    (warning,) = [entry for entry in logs if entry["event"] == "addresses refused"]
     assert (warning["refused"], warning["of"]) == (1, 2)
     assert "example.org" not in json.dumps(warning)
 
@@ -77,7 +77,7 @@ def test_an_alarm_that_the_store_does_not_take_is_notified_once_from_memory(tmp_
             await watch.rounds_until(lambda: True)
         writable(harness, True)
         await watch.rounds_until(lambda: len(posts.taken) == 3)
-        assert [each["key"] for each in watch.alarms()] == ["breaker:customs"]
+        assert [alarm["key"] for alarm in watch.alarms()] == ["breaker:customs"]
 
     def writable(harness: Harness, yes: bool) -> None:
         full = "CREATE TRIGGER disk_is_full BEFORE INSERT ON alarms BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -86,10 +86,12 @@ def test_an_alarm_that_the_store_does_not_take_is_notified_once_from_memory(tmp_
 
     with http_receiver() as posts, capture_logs() as logs:
         watched(tmp_path, webhook(posts), course)
-        notifications = [json.loads(each.body) for each in posts.taken]
-    told_from_memory = [each["news"] for each in notifications if each["alarms"][0]["key"] == "store"]
-    assert told_from_memory == ["open", "clear"]
-    assert [each["news"] for each in logs if each.get("keys") == ["critical store"]] == ["open", "clear"]
+        notifications = [json.loads(post.body) for post in posts.taken]
+    unstored = [
+        notification["news"] for notification in notifications if notification["alarms"][0]["key"] == "store"
+    ]
+    assert unstored == ["open", "clear"]
+    assert [entry["news"] for entry in logs if entry.get("keys") == ["critical store"]] == ["open", "clear"]
 
 
 def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_webhook_that_redirects_has_not_taken_it_and_is_not_followed(tmp_path:
     with http_receiver() as posts:
         posts.failing, posts.failing_with = 9, 307
         watched(tmp_path, webhook(posts), course)
-        assert {each.path for each in posts.taken} == {"/alarms"}
+        assert {post.path for post in posts.taken} == {"/alarms"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_a_webhook_that_does_not_come_to_an_end_is_not_waited_for(
         if whole:
             await first_notified(watch, harness)
         else:
-            await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
+            await watch.look_until(lambda: any(entry["event"] == "alarm not told" for entry in logs))
 
     with closing(MuteServer(first)) as server, capture_logs() as logs:
         hook = {"url": f"http://127.0.0.1:{server.port}/", "secret_file": "secret"}
@@ -141,7 +143,7 @@ def test_a_mail_server_that_says_nothing_keeps_no_node_from_its_end(tmp_path: Pa
 def test_a_notifier_that_fails_is_logged_without_address_or_secret(tmp_path: Path) -> None:
     async def course(watch: WatchedHome, harness: Harness) -> None:
         break_(harness)
-        await watch.look_until(lambda: any(each["event"] == "alarm not told" for each in logs))
+        await watch.look_until(lambda: any(entry["event"] == "alarm not told" for entry in logs))
 
     with closing(MuteServer(b"500 known-to-them night@example.org\r\n")) as server, capture_logs() as logs:
         watched(tmp_path, mail(server.port), course)
@@ -161,7 +163,7 @@ def test_a_certificate_that_cannot_be_read_is_an_alarm_and_hides_no_other(
             harness.home.certificate.write_bytes(content)
         break_(harness)
         await watch.look_until(lambda: len(watch.alarms()) == 2)
-        texts = {each["key"]: each["en"] for each in watch.alarms()}
+        texts = {alarm["key"]: alarm["en"] for alarm in watch.alarms()}
         assert texts["certificate:signing:gateway"] == "the certificate (signing gateway) cannot be read"
         assert "breaker:customs" in texts
 
@@ -178,7 +180,7 @@ def test_an_alarm_that_ended_before_anybody_could_be_notified_is_not_notified(
         await looking.look_until(lambda: len(posts.taken) > 1)
         mend(harness)
         await looking.look_until(
-            lambda: any(each["event"] == "alarm over before it was told" for each in logs)
+            lambda: any(entry["event"] == "alarm over before it was told" for entry in logs)
         )
         posts.failing = 0
         posts.taken.clear()
@@ -189,8 +191,8 @@ def test_an_alarm_that_ended_before_anybody_could_be_notified_is_not_notified(
     with http_receiver() as posts, capture_logs() as logs:
         posts.failing = 9999
         watched(tmp_path, webhook(posts, quiet_minutes=0), course)
-        told_of = [each["key"] for post in posts.taken for each in json.loads(post.body)["alarms"]]
-        assert told_of == ["breaker:second"]
+        notified_keys = [alarm["key"] for post in posts.taken for alarm in json.loads(post.body)["alarms"]]
+        assert notified_keys == ["breaker:second"]
 
 
 def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
@@ -203,13 +205,13 @@ def test_a_webhook_that_is_dead_silences_no_mail(tmp_path: Path) -> None:
         await watch.look_until(lambda: watch.alarms()[0]["clear_told_at"] is not None)
         break_(harness, "another")
         await watch.look_until(lambda: len(watch.alarms()) == 2 and watch.alarms()[1]["told_at"] is not None)
-        assert [each["told_by"] for each in watch.alarms()] == [["log", "mail"]] * 2
+        assert [alarm["told_by"] for alarm in watch.alarms()] == [["log", "mail"]] * 2
 
     with mail_server(server) as box, closing(MuteServer()) as dead:
         url = f"http://127.0.0.1:{dead.port}/"
         ways = mail(box.port, ca=str(server.ca)) | {"webhook": {"url": url, "secret_file": "secret"}}
         watched(tmp_path, ways | {"quiet_minutes": 0}, course)
-        subjects = [each["Subject"].partition(":")[2].split()[0] for each in box.mails]
+        subjects = [mail["Subject"].partition(":")[2].split()[0] for mail in box.mails]
         assert subjects == ["back-end", "cleared:", "back-end"]
 
 
@@ -221,13 +223,16 @@ def test_an_operator_tries_each_notifier_and_sees_which_took_it(tmp_path: Path) 
         section = f'\n[alarms.webhook]\nurl = "{posts.url}/"\nsecret_file = "secret"\n'
         settings.write_text(before + section, "utf-8")
         good = gateway(harness, "alarms", "test", "--json")
-        assert (good.code, [each["way"] for each in good.json if each["taken"]]) == (0, ["webhook"])
+        assert (good.code, [notifier["way"] for notifier in good.json if notifier["taken"]]) == (
+            0,
+            ["webhook"],
+        )
         assert json.loads(posts.taken[0].body)["alarms"][0]["key"] == "test"
         nobody = f'[alarms.mail]\nhost = "127.0.0.1"\nport = {free_port()}\nstarttls = false\n'
         addresses = 'sender = "a@example.org"\nto = ["b@example.org"]\n'
         settings.write_text(before + section + nobody + addresses, "utf-8")
         bad = gateway(harness, "alarms", "test", "--json")
-        assert (bad.code, [each["taken"] for each in bad.json]) == (1, [False, True])
+        assert (bad.code, [notifier["taken"] for notifier in bad.json]) == (1, [False, True])
         assert bad.json[0]["why"] == "ConnectionRefusedError"
         assert gateway(harness, "alarms", "list", "--all", "--json").json == []
 
@@ -244,10 +249,10 @@ def test_answers_that_customs_owes_are_listed_and_are_an_alarm(tmp_path: Path) -
             taken = update(messages).where(messages.c.id == message).values(answer_due=due)
             harness.database.submit(partial(executed, taken)).result()
         listed = gateway(harness, "messages", "list", "--overdue", "--json").json
-        assert [each["id"] for each in listed] == [late]
+        assert [row["id"] for row in listed] == [late]
         assert gateway(harness, "messages", "list", "--overdue", "--text", "R2", "--json").json == []
-        await watch.look_until(lambda: "answers-overdue" in [each["key"] for each in watch.alarms()])
-        (alarm,) = [each for each in watch.alarms() if each["key"] == "answers-overdue"]
+        await watch.look_until(lambda: "answers-overdue" in [alarm["key"] for alarm in watch.alarms()])
+        (alarm,) = [alarm for alarm in watch.alarms() if alarm["key"] == "answers-overdue"]
         assert ": 1 (" in alarm["en"]
 
     watched(tmp_path, {}, course)

@@ -102,7 +102,7 @@ def webhook(posts: Posts, **more: Any) -> dict[str, Any]:
 
 
 def news(posts: Posts) -> list[str]:
-    return [json.loads(each.body)["news"] for each in posts.taken]
+    return [json.loads(post.body)["news"] for post in posts.taken]
 
 
 def test_an_alarm_is_posted_signed_when_it_opens_and_when_it_clears(tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ def test_alarms_over_the_limit_are_one_notification(tmp_path: Path) -> None:
         for number in range(9):
             break_(harness, f"customs-{number}")
         await watch.look_until(
-            lambda: len(watch.alarms()) == 9 and all(each["told_at"] for each in watch.alarms())
+            lambda: len(watch.alarms()) == 9 and all(alarm["told_at"] for alarm in watch.alarms())
         )
         assert sorted(news(posts)) == ["more", "open", "open"]
         (more,) = [
-            notification for each in posts.taken if (notification := json.loads(each.body))["news"] == "more"
+            notification for post in posts.taken if (notification := json.loads(post.body))["news"] == "more"
         ]
         assert more["count"] == 7
 
@@ -251,7 +251,7 @@ def test_the_broker_out_of_reach_is_an_alarm_and_what_is_not_ready(tmp_path: Pat
         outgoing.connected = False
         assert conditions(await reader.snapshot(), limits) == []
         assert conditions(await reader.snapshot(), limits) == []
-        assert [each.key for each in conditions(await reader.snapshot(), limits)] == ["amqp"]
+        assert [condition.key for condition in conditions(await reader.snapshot(), limits)] == ["amqp"]
         outgoing.connected = True
         snapshot = await reader.snapshot()
         assert (snapshot.link, conditions(snapshot, limits)) == (

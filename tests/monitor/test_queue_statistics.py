@@ -11,17 +11,17 @@ from tests.support.rendering import render
 
 def _depths(harness: Harness) -> dict[tuple[QueueStage, str], Depth]:
     with harness.database.engine.connect() as reader:
-        return {(each.stage, each.owner): each for each in depths(reader)}
+        return {(depth.stage, depth.owner): depth for depth in depths(reader)}
 
 
 def test_every_queue_stage_is_reported_even_if_it_is_empty(harness: Harness) -> None:
     stages = _depths(harness)
-    assert {(stage, of) for stage, of in stages if not of} == {
+    assert {(stage, office) for stage, office in stages if not office} == {
         (stage, "")
         for stage in QueueStage
         if stage not in (QueueStage.TO_SEND, QueueStage.UNKNOWN, QueueStage.TO_POST)
     }
-    assert all(each.count == 0 and each.oldest is None and each.age(NOW) == 0 for each in stages.values())
+    assert all(stage.count == 0 and stage.oldest is None and stage.age(NOW) == 0 for stage in stages.values())
 
 
 def test_queued_messages_are_counted_with_the_age_of_the_oldest(harness: Harness) -> None:
@@ -49,7 +49,7 @@ def test_messages_and_their_verdicts_are_counted_by_the_hour(harness: Harness) -
     assert all_ == {"hour": "2026-11-23T04:00:00+00:00", "received": 3, "accepted": 2, "rejected": 1}
     assert (broker["account"], broker["received"], broker["accepted"]) == ("broker-aa", 2, 2)
     assert (trader["account"], trader["received"], trader["rejected"]) == ("trader-b", 1, 1)
-    assert {each["office"]: each["received"] for each in offices} == {None: 1, "0202": 2}
+    assert {office["office"]: office["received"] for office in offices} == {None: 1, "0202": 2}
     assert (verdict["until"], verdict["messages"], verdict["median"]) == ("verdict", 3, 0.5)
     assert (taken["messages"], taken["median"]) == (0, None)
 
@@ -65,6 +65,6 @@ def test_a_message_counts_once_by_its_first_verdict_however_late_it_is_replayed(
         counted = rates(reader, NOW, later + timedelta(hours=1), None)
         verdict, _taken = waits(reader, NOW, later + timedelta(hours=1))
         after = rates(reader, NOW + timedelta(hours=1), later + timedelta(hours=1), None)
-    assert [(each["received"], each["accepted"], each["rejected"]) for each in counted] == [(1, 0, 1)]
+    assert [(row["received"], row["accepted"], row["rejected"]) for row in counted] == [(1, 0, 1)]
     assert (verdict["messages"], verdict["p95"]) == (1, 0.5)
     assert after == []

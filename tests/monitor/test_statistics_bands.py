@@ -20,7 +20,7 @@ def figure(office: str = "0200", broker: str = "1207980011", class_: str = "AA",
 
 
 def named(groups: tuple[Band, ...], by: str, name: str) -> Band:
-    (band,) = [each for each in groups if (each.by, each.name) == (by, name)]
+    (band,) = [group for group in groups if (group.by, group.name) == (by, name)]
     return band
 
 
@@ -50,7 +50,7 @@ def test_a_share_outside_its_band_warns_once_there_are_enough_declarations() -> 
     policy = MonitoringPolicy(minimum=10, rejected=(0.0, 0.2))
     assert warnings(bands([figure(accepted=5, rejected=4)], policy)) == []
     warned = warnings(bands([figure(accepted=7, rejected=3)], policy))
-    assert [each.key for each in warned] == [
+    assert [warning.key for warning in warned] == [
         "band:office:0200:rejected",
         "band:broker:1207980011:rejected",
         "band:trader_class:AA:rejected",
@@ -61,7 +61,7 @@ def test_a_share_outside_its_band_warns_once_there_are_enough_declarations() -> 
 
 def test_a_share_below_its_band_warns_too() -> None:
     policy = MonitoringPolicy(minimum=10, inspected=(0.05, 0.3))
-    assert [each.key for each in warnings(bands([figure(accepted=20)], policy))][:1] == [
+    assert [warning.key for warning in warnings(bands([figure(accepted=20)], policy))][:1] == [
         "band:office:0200:inspected"
     ]
     assert warnings(bands([figure(accepted=20, inspected=1)], policy)) == []
@@ -70,7 +70,7 @@ def test_a_share_below_its_band_warns_too() -> None:
 def test_an_office_may_have_a_band_of_its_own() -> None:
     policy = MonitoringPolicy(minimum=1, office={"0200": BandPolicy(rejected=(0.0, 1.0))})
     by_group = bands([figure(rejected=9), figure(office="2200", rejected=9)], policy)
-    keys = {each.key for each in warnings(by_group)}
+    keys = {warning.key for warning in warnings(by_group)}
     assert "band:office:0200:rejected" not in keys
     assert "band:office:2200:rejected" in keys
 
@@ -85,10 +85,10 @@ def test_a_band_goes_from_its_lowest_to_its_highest_share() -> None:
 def customs_inspects(harness: Harness, message: str) -> None:
     """The event of an answer whose code means inspection, as the store writes it."""
     (code, kind) = next(
-        (code, each.answer.kind)
-        for each in harness.rules.families.types
-        if each.answer is not None
-        for code, status in each.answer.codes.statuses.items()
+        (code, type_.answer.kind)
+        for type_ in harness.rules.families.types
+        if type_.answer is not None
+        for code, status in type_.answer.codes.statuses.items()
         if status is CustomsStatus.INSPECTION
     )
     harness.database.submit(

@@ -40,7 +40,7 @@ def spans(posts: Posts) -> list[Span]:
 
 
 def shown(span: Span) -> dict[str, str]:
-    return {each.key: each.value.string_value for each in span.attributes}
+    return {attribute.key: attribute.value.string_value for attribute in span.attributes}
 
 
 def test_the_processing_of_a_message_is_one_trace_without_its_content(tmp_path: Path) -> None:
@@ -144,12 +144,12 @@ def test_the_senders_trace_is_joined_where_it_names_one(header: object, joined: 
         tracer.close()
     (root,) = spans(posts)
     assert int.from_bytes(root.trace_id, "big") == number_of(message)
-    links = [(each.trace_id.hex(), each.span_id.hex()) for each in root.links]
+    links = [(link.trace_id.hex(), link.span_id.hex()) for link in root.links]
     assert links == ([("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")] if joined else [])
     # The same trace is handed on with what is submitted for it, a copy for a second office as well.
     for key in (message, f"{message}-0202"):
-        handed = submission(key, b"", ZIP).headers[TRACEPARENT]
-        assert handed == f"00-{root.trace_id.hex()}-{root.span_id.hex()}-01"
+        submitted = submission(key, b"", ZIP).headers[TRACEPARENT]
+        assert submitted == f"00-{root.trace_id.hex()}-{root.span_id.hex()}-01"
 
 
 @pytest.mark.parametrize(("header", "taken"), [(SENDERS, SENDERS), ("00-x", ""), ("", "")])

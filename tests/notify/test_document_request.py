@@ -19,7 +19,7 @@ from gateway.model.obligation import RequestReason
 from gateway.model.reform import DocumentName
 from gateway.notify.document_requests import DocumentRequest, build_request
 from gateway.notify.reminders import Reminders
-from tests.support.customs import clock, say
+from tests.support.customs import clock, customs_answers
 from tests.support.declarations import CONTRACT, INVOICE, Declaration, enterprise
 from tests.support.harness import NOW, Harness
 from tests.support.keys import identity, xmlsec1_trusts
@@ -50,7 +50,7 @@ ASKED: Final = replace(
 
 
 def texts(root: etree._Element) -> list[str | None]:
-    return [each.text for each in root.iterfind("g:Text", NS)]
+    return [element.text for element in root.iterfind("g:Text", NS)]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_document_request_names_documents_declaration_and_deadline_in_both_lan
     }
     assert values == {"Reference": "R-1", "SeqNo": SEQ_NO, "EntryId": ENTRY, "Why": "due"}
     assert root.findtext("g:DueAt", namespaces=NS) == "2026-12-03T15:59:59+00:00"
-    assert [each.get("code") for each in root.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
+    assert [element.get("code") for element in root.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
     assert texts(root) == [
         f"报关单 {ENTRY}（客户端编号 R-1）已放行，请于2026年12月3日24时前补交：发票（00000001）、00000004。",
         "Declaration R-1 is released. Send these documents by the end of 2026-12-03 (China): "
@@ -103,7 +103,7 @@ def test_the_sender_and_the_trader_get_it_signed_and_once(harness: Harness) -> N
     own = enterprise("trader-a")
     direct = harness.judged("trader-a", "b.xml", render(Declaration(reference="R-2", agent=own))).message
     for number, message in enumerate((brokered, direct)):
-        say(harness, message, f"I2026000000000000{number}", f"02022026100000000{number}", "P")
+        customs_answers(harness, message, f"I2026000000000000{number}", f"02022026100000000{number}", "P")
     assert [asyncio.run(reminders.send_some()) for _ in range(2)] == [True, False]
     rows = harness.rows(receipts, kind=ReceiptKind.REQUEST)
     assert [(row["message"], row["account"]) for row in rows] == [

@@ -122,7 +122,7 @@ def test_what_a_second_person_refuses_is_not_done_and_the_reason_is_stored(
     assert harness.message(message)["state"] == State.REJECTED
     assert gateway(harness, "undertakings", "approve", id_).code == 1
     listed = gateway(harness, "undertakings", "list", "--state", "refused", "--since", "2h", "--json").json
-    assert [each["id"] for each in listed] == [id_]
+    assert [row["id"] for row in listed] == [id_]
     days = f"{utc_now() + timedelta(days=2):%Y-%m-%d}"
     assert gateway(harness, "undertakings", "list", "--since", days, "--json").json == []
 
@@ -155,9 +155,9 @@ def test_a_request_that_was_interrupted_is_resumed_and_does_nothing_twice(harnes
     shown = gateway(harness, "undertakings", "resume", id_, "--json").json
     assert (shown["state"], shown["done"]) == ("done", 2)
     judge_all(harness, 2)
-    before = [trail(harness, each) for each in messages]
+    before = [trail(harness, message) for message in messages]
     assert gateway(harness, "undertakings", "resume", id_, "--json").json == shown
-    assert [trail(harness, each) for each in messages] == before
+    assert [trail(harness, message) for message in messages] == before
 
 
 def judge_all(harness: Harness, count: int) -> None:
@@ -267,8 +267,8 @@ def test_two_users_of_the_system_are_two_persons_whatever_their_environment_says
         four_eyes(harness, '"replay"')
         message = refused(harness)
         id_ = gateway(harness, "messages", "replay", "R1", "--reason", "x", "--json").json["id"]
-        for each in (Path(folder), harness.home.path, *harness.home.path.rglob("*")):
-            each.chmod(0o777)
+        for path in (Path(folder), harness.home.path, *harness.home.path.rglob("*")):
+            path.chmod(0o777)
         approve = ("undertakings", "approve", id_, "--home")
         approved = subprocess.run(
             [*(sys.executable, "-c", AS_ANOTHER, second), *approve, str(harness.home.path)],

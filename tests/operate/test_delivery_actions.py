@@ -48,7 +48,9 @@ def test_after_every_act_that_is_let_pass_message_and_deliveries_agree() -> None
 
 def unsound(harness: Harness) -> list[str]:
     """What does not hold of the home; nothing was really sent to customs."""
-    return [each for each in violations(harness.home) if "customs knows nothing of it" not in each]
+    return [
+        violation for violation in violations(harness.home) if "customs knows nothing of it" not in violation
+    ]
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def test_a_delivery_is_shown_with_its_events_and_listed_by_destination(harness: 
     act(harness, "hold", second)
     shown = gateway(harness, "deliveries", "show", str(second), "--json").json
     assert (shown["message"], shown["state"]) == (message, "held")
-    assert [(each["event"], each["note"]) for each in shown["events"]] == [("delivery_held", "tests")]
+    assert [(event["event"], event["note"]) for event in shown["events"]] == [("delivery_held", "tests")]
     for filters, expected in (
         (("--state", "held"), [second]),
         (("--account", BROKER, "--destination", "customs"), [first, second]),
@@ -149,7 +151,7 @@ def test_a_delivery_is_shown_with_its_events_and_listed_by_destination(harness: 
         (("--since", f"{utc_now() + timedelta(days=2):%Y-%m-%d}"), []),
     ):
         listed = gateway(harness, "deliveries", "list", *filters, "--json").json
-        assert [each["id"] for each in listed] == expected
+        assert [row["id"] for row in listed] == expected
     assert gateway(harness, "deliveries", "show", "999").code == 1
     assert act(harness, "hold", 999)[0] == 1
 
@@ -159,5 +161,5 @@ def test_the_deliveries_of_a_message_are_listed_by_whatever_names_it(harness: Ha
     reference = harness.message(message)["reference"]
     for named in (message, reference):
         listed = gateway(harness, "deliveries", "list", "--message", named, "--json").json
-        assert [each["id"] for each in listed] == [first, second]
+        assert [row["id"] for row in listed] == [first, second]
     assert gateway(harness, "deliveries", "list", "--message", "NOBODY", "--json").code == 1

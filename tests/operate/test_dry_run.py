@@ -49,7 +49,8 @@ def test_a_dry_run_shows_the_present_beside_what_would_be_and_changes_nothing(ha
     assert (shown["route"]["now"], shown["backends"]) == (None, {"now": [], "then": ["customs"]})
     assert shown["route"]["then"]
     assert [
-        (each["account"], each["kind"], each["verdict"], each["final"]) for each in shown["receipts"]
+        (receipt["account"], receipt["kind"], receipt["verdict"], receipt["final"])
+        for receipt in shown["receipts"]
     ] == [
         (BROKER, "gateway", "accepted", True),
         ("association", "notice", "used", False),
@@ -63,7 +64,7 @@ def test_a_dry_run_of_a_replay_shows_its_outcome(harness: Harness) -> None:
     gateway(harness, "messages", "replay", "R1", "--reason", "limit raised")
     decision = judge_again(harness, LATER)
     assert harness.message(message)["state"] == shown["state"]["then"]
-    assert [each.destination for each in decision.submissions] == shown["backends"]["then"]
+    assert [submission.destination for submission in decision.submissions] == shown["backends"]["then"]
     assert trail(harness, message)[-1][2]["route"] == shown["route"]["then"]
 
 
@@ -149,7 +150,7 @@ def test_a_dry_run_of_a_release_says_what_is_asked_about_and_sent(harness: Harne
     before = everything(harness)
     (shown,) = gateway(harness, "messages", "release", "R1", "--dry-run", "--json").json
     assert (shown["from"], shown["state"]) == ("delivery", {"now": "held", "then": "accepted"})
-    assert [each["key"] for each in shown["deliveries"]] == [message]
+    assert [delivery["key"] for delivery in shown["deliveries"]] == [message]
     assert everything(harness) == before
 
 
@@ -179,7 +180,7 @@ def test_a_dry_run_of_many_shows_which_would_change_and_why_others_would_not(
     result = gateway(harness, "messages", act, "--account", BROKER, "--dry-run", "--json")
     done = {"hold": "held", "release": "released", "reject": "rejected"}[act]
     assert result.code == 0
-    assert [each["why_not"] for each in result.json] == [
+    assert [row["why_not"] for row in result.json] == [
         f"a message that is rejected cannot be {done}; possible: replay",
         None,
     ]

@@ -44,7 +44,7 @@ def test_the_next_step_of_a_waiting_message_says_for_what_and_until_when() -> No
 
 
 @pytest.mark.parametrize(
-    ("thing", "name"),
+    ("awaited", "name"),
     [
         ("mandate 1207940101 1207980011", "a mandate between 1207940101 and 1207980011"),
         ("document 1207980011 invoice", "document invoice"),
@@ -52,8 +52,8 @@ def test_the_next_step_of_a_waiting_message_says_for_what_and_until_when() -> No
         ("something else", "something else"),
     ],
 )
-def test_things_that_are_waited_for_are_named(thing: str, name: str) -> None:
-    assert f"It waits for {name} until" in next_needed(replace(SITUATION, waiting_for=thing), NOW).en
+def test_things_that_are_waited_for_are_named(awaited: str, name: str) -> None:
+    assert f"It waits for {name} until" in next_needed(replace(SITUATION, waiting_for=awaited), NOW).en
 
 
 def test_the_next_step_describes_a_replay_as_what_it_does_by_default() -> None:

@@ -35,7 +35,7 @@ NOTHING = PartyRecord(place="line 2", code=PARTY.code)
 near = st.integers(-40, 40).map(lambda days: TODAY + timedelta(days=days))
 classes = st.sampled_from(TraderClass)
 districts = st.sampled_from(["0200", "2200", "5200"])
-saying = st.builds(
+party_records = st.builds(
     PartyRecord,
     place=st.just(""),
     code=st.just(PARTY.code),
@@ -45,7 +45,7 @@ saying = st.builds(
     keeps_papers=st.none() | st.booleans(),
 )
 # Days on which something is said, in the order of time, as it happens.
-course = st.lists(st.tuples(near, saying), max_size=8).map(
+course = st.lists(st.tuples(near, party_records), max_size=8).map(
     lambda records: sorted(records, key=lambda one: one[0])
 )
 
@@ -62,11 +62,14 @@ def test_on_every_day_at_most_one_class_is_in_force(course: list[tuple[date, Par
 
     for offset in range(-60, 61):
         day = TODAY + timedelta(days=offset)
-        in_force = [each.trader_class for each in party.classes if each.covers(day)]
+        in_force = [period.trader_class for period in party.classes if period.covers(day)]
         assert in_force in ([], [party.class_on(day)])
-        assert sum(each.covers(day) for each in party.keeps_papers) <= 1
+        assert sum(period.covers(day) for period in party.keeps_papers) <= 1
         for district in ("0200", "2200", "5200"):
-            assert sum(each.covers(day) for each in party.contracts if each.district == district) <= 1
+            assert (
+                sum(contract.covers(day) for contract in party.contracts if contract.district == district)
+                <= 1
+            )
 
 
 @given(course, near, classes)
@@ -88,7 +91,7 @@ def test_a_class_given_without_a_day_leaves_the_past_alone(
         assert now.class_on(day) is before.class_on(day)
 
 
-@given(course, near, saying)
+@given(course, near, party_records)
 def test_importing_the_same_again_changes_nothing(
     course: list[tuple[date, PartyRecord]], today: date, record: PartyRecord
 ) -> None:

@@ -68,7 +68,7 @@ def test_a_replay_after_a_refusal_into_waiting_gives_a_pending_receipt_and_then_
 ) -> None:
     message = refused_and_awaiting(harness)
     (would,) = gateway(harness, "messages", "replay", message, "--dry-run", "--json").json
-    assert [(each["verdict"], each["final"]) for each in would["receipts"]] == [("waiting", False)]
+    assert [(receipt["verdict"], receipt["final"]) for receipt in would["receipts"]] == [("waiting", False)]
     replayed(harness, message, LATER)
     judged(harness, LATER + MINUTE)
     assert verdicts(harness, message) == ["rejected", "waiting"]
@@ -99,7 +99,7 @@ def test_a_dry_run_of_a_second_rejection_says_what_its_sender_gets(harness: Harn
     replayed(harness, message, LATER)
     judged(harness, LATER + MINUTE)
     (would,) = gateway(harness, "messages", "reject", message, "--dry-run", "--json").json
-    assert ("rejected", True) in [(each["verdict"], each["final"]) for each in would["receipts"]]
+    assert ("rejected", True) in [(receipt["verdict"], receipt["final"]) for receipt in would["receipts"]]
     done = gateway(harness, "messages", "reject", message, "--reason", "not ours")
     assert done.code == 0, done.err
     assert verdicts(harness, message) == ["rejected", "waiting", "rejected"]
@@ -126,7 +126,7 @@ def test_a_replay_into_a_repetition_gives_the_receipts_of_what_it_repeats(harnes
     assert judged(harness, LATER + MINUTE).event is Event.REPEATED
     assert verdicts(harness, message) == ["rejected", "accepted"]
     shown_ = gateway(harness, "messages", "show", message, "--json").json
-    finals = [each["verdict"] for each in shown_["receipts"] if each["final"]]
+    finals = [receipt["verdict"] for receipt in shown_["receipts"] if receipt["final"]]
     assert finals == ["accepted"]
 
 

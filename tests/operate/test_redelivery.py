@@ -61,7 +61,7 @@ def test_a_redelivery_is_queried_first_and_changes_no_state_of_its_message(prese
     assert (step.delivery, step.event) == (DeliveryState.UNKNOWN, None)
 
 
-@pytest.mark.parametrize("message", [each for each in State if each is not State.DELIVERED])
+@pytest.mark.parametrize("message", [state for state in State if state is not State.DELIVERED])
 def test_a_taken_submission_is_sent_again_only_while_an_answer_is_awaited(message: State) -> None:
     with pytest.raises(Impossible, match="a delivery that is delivered"):
         step_of(DeliveryAct.REPLAY, DeliveryState.DELIVERED, message, [DeliveryState.PENDING])
@@ -168,7 +168,7 @@ def test_an_earlier_message_about_a_declaration_is_not_sent_again_after_a_later_
     assert delivery.id == first
     assert claimed(harness) == []  # the second waits for it
     settled(harness, delivery, DeliveryState.DELIVERED)
-    assert [each.id for each in claimed(harness)] == [second]
+    assert [item.id for item in claimed(harness)] == [second]
 
 
 def test_a_later_message_that_only_informs_does_not_prevent_a_redelivery(harness: Harness) -> None:
@@ -184,7 +184,7 @@ def test_of_two_offices_the_one_that_lost_it_gets_it_again(harness: Harness) -> 
     while items := claimed(harness):
         for delivery in items:
             settled(harness, delivery, DeliveryState.DELIVERED)
-    first, second = (each["id"] for each in harness.rows(deliveries, message=message))
+    first, second = (row["id"] for row in harness.rows(deliveries, message=message))
     assert replay(harness, first)[0] == 0
     (delivery,) = claimed(harness)
     assert delivery.id == first

@@ -18,8 +18,8 @@ def test_all_messages_that_meet_the_filters_are_replayed_and_those_alone(harness
     done = gateway(harness, "messages", "replay", "--state", "rejected", "--reason", "limit raised", "--json")
     assert done.code == 0, done.err
     assert (done.json["state"], done.json["done"], done.json["impossible"]) == ("done", 2, 0)
-    assert [each["message"] for each in done.json["items"]] == [first, second]
-    assert [harness.message(each)["state"] for each in (first, second, other)] == [
+    assert [item["message"] for item in done.json["items"]] == [first, second]
+    assert [harness.message(message)["state"] for message in (first, second, other)] == [
         State.RECEIVED,
         State.RECEIVED,
         State.HELD,
@@ -35,7 +35,7 @@ def test_an_act_impossible_for_one_message_is_noted_and_the_others_are_done(harn
         harness, "messages", "release", "--account", "broker-aa", "--reason", "go on", "--json"
     ).json
     assert (done["done"], done["impossible"]) == (1, 1)
-    (note,) = [each["note"] for each in done["items"] if each["outcome"] == "impossible"]
+    (note,) = [item["note"] for item in done["items"] if item["outcome"] == "impossible"]
     assert note == "a message that is rejected cannot be released; possible: replay"
 
 
@@ -114,19 +114,19 @@ def test_a_limit_takes_the_newest_and_says_how_many_more_there_are_and_how_to_go
     ids = [refused(harness, reference) for reference in ("R1", "R2", "R3")]
     limited = ("messages", "replay", "--state", "rejected", "--limit", "1")
     dry = gateway(harness, *limited, "--dry-run", "--json")
-    assert [each["id"] for each in dry.json] == ids[2:]
+    assert [row["id"] for row in dry.json] == ids[2:]
     assert dry.err == "gateway: the newest 1 of 3 that meet the filters; --limit 0 takes all of them\n"
 
     keyed = (*limited, "--reason", "x", "--request-key", "ticket-7", "--json")
     done = gateway(harness, *keyed)
-    assert [each["message"] for each in done.json["items"]] == ids[2:]
+    assert [item["message"] for item in done.json["items"]] == ids[2:]
     assert "2 more meet the filters and were left alone" in done.err
     assert "the same command with --limit 0 and another --request-key" in done.err
     again = gateway(harness, *keyed)
     assert (again.json, again.err) == (done.json, "")
 
     last = gateway(harness, *limited[:-1], "2", "--reason", "x", "--json")
-    assert ([each["message"] for each in last.json["items"]], "more" in last.err) == (ids[:2], False)
+    assert ([item["message"] for item in last.json["items"]], "more" in last.err) == (ids[:2], False)
 
 
 def test_the_user_is_taken_from_the_process_and_not_from_the_environment(

@@ -107,8 +107,11 @@ def test_a_message_that_is_refused_on_a_replay_releases_everything_it_held(harne
     assert [row for row in harness.rows(holders) if row["reference"] == "R1"] == []
     assert (harness.rows(obligations, message=message), harness.rows(deliveries, message=message)) == ([], [])
     assert finals(harness, message) == ["rejected"]
-    freed = [each for each in decision.receipts if each.kind is ReceiptKind.NOTICE]
-    assert {(each.account, each.verdict) for each in freed} == {("association", "freed"), (BROKER, "freed")}
+    freed = [receipt for receipt in decision.receipts if receipt.kind is ReceiptKind.NOTICE]
+    assert {(receipt.account, receipt.verdict) for receipt in freed} == {
+        ("association", "freed"),
+        (BROKER, "freed"),
+    }
 
 
 def test_a_held_message_that_is_being_sent_is_not_judged_again(harness: Harness) -> None:

@@ -1,4 +1,4 @@
-"""Hold, release and reject at the desk: what each leaves behind, and what comes free."""
+"""Hold, release and reject: what each act writes, and what it releases."""
 
 import asyncio
 import hashlib
@@ -138,8 +138,11 @@ def test_a_rejected_declaration_gives_back_agreement_reference_and_obligation(ha
     assert finals(harness, message) == ["rejected"]
     assert (harness.rows(deliveries), harness.rows(obligations)) == ([], [])
     assert [row for row in harness.rows(holders) if row["reference"] == "R1"] == []
-    notices = [each for each in trail_of.receipts if each.kind is ReceiptKind.NOTICE]
-    assert {(each.account, each.verdict) for each in notices} == {(ACCOUNT, "freed"), ("broker-aa", "freed")}
+    notices = [receipt for receipt in trail_of.receipts if receipt.kind is ReceiptKind.NOTICE]
+    assert {(notice.account, notice.verdict) for notice in notices} == {
+        (ACCOUNT, "freed"),
+        ("broker-aa", "freed"),
+    }
 
     corrected = sent(harness)  # the same reference, the same agreement
     assert (corrected.event, corrected.linked) == (Event.PASSED, message)

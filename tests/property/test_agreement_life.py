@@ -38,7 +38,7 @@ from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.invariants import agreement_violations
 from tests.support.rendering import render
-from tests.support.stores import TOLD, customs_says_of
+from tests.support.stores import PARSED_ANSWER, customs_says_of
 
 DAY = china_date(NOW)
 NUMBERS = ("195200016172325", "195200016172326")
@@ -110,7 +110,7 @@ class AgreementLife(RuleBasedStateMachine):
     @rule(target=accepted, number=st.sampled_from(NUMBERS))
     def two_declarations_race(self, number: str) -> Any:
         racing = [self._judged(self._received(number)) for _ in range(2)]
-        ended = [self._commit(each) for each in racing]
+        ended = [self._commit(decision) for decision in racing]
         if self._agreements[number].kind is AgreementKind.PER_SHIPMENT and ended[0].event is Event.PASSED:
             assert ended[1].event is Event.REFUSED
             assert Fault.AGREEMENT_UNFIT.code in {finding.code for finding in ended[1].findings}
@@ -120,7 +120,7 @@ class AgreementLife(RuleBasedStateMachine):
     def customs_answers(self, message: str, status: CustomsStatus) -> Any:
         # Each declaration has a number of its own at customs.
         answers, seq_no = self._answers, f"I{message}"
-        declaration = asyncio.run(answers.target(replace(TOLD, seq_no=seq_no), message, "customs"))
+        declaration = asyncio.run(answers.target(replace(PARSED_ANSWER, seq_no=seq_no), message, "customs"))
         assert declaration is not None
         answer = customs_says_of(status, f"A{self._next()}".encode(), declaration)
         answer = replace(
@@ -182,11 +182,11 @@ class AgreementLife(RuleBasedStateMachine):
         woken by one thing."""
         store, ended = self._harness.messages, list[Decision]()
         while woken := asyncio.run(store.claim(50, NOW + timedelta(days=3), timedelta(minutes=1))):
-            ended += [self._commit(self._judged(each)) for each in woken]
+            ended += [self._commit(self._judged(received)) for received in woken]
         return self._kept(*ended)
 
     def _kept(self, *decisions: Decision) -> Any:
-        return multiple(*(each.message for each in decisions if each.event is Event.PASSED))
+        return multiple(*(decision.message for decision in decisions if decision.event is Event.PASSED))
 
 
 AgreementLife.TestCase.settings = settings(

@@ -152,11 +152,11 @@ def mutated(text: str, edits: list[tuple[str, int, int, str]]) -> str:
 
 
 @settings(max_examples=250, deadline=None)
-@given(which=st.integers(0, 2), edits=_EDITS, encoding=st.sampled_from(["utf-8", "gbk", "utf-16"]))
+@given(index=st.integers(0, 2), edits=_EDITS, encoding=st.sampled_from(["utf-8", "gbk", "utf-16"]))
 def test_whatever_is_done_to_a_document_ends_in_a_decision(
-    which: int, edits: list[tuple[str, int, int, str]], encoding: str, judging: Harness
+    index: int, edits: list[tuple[str, int, int, str]], encoding: str, judging: Harness
 ) -> None:
-    text = mutated(_documents()[which], edits)
+    text = mutated(_documents()[index], edits)
     assert_sound(decided(judging, "a.xml", text.encode(encoding, "replace")))
 
 

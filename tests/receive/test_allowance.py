@@ -155,11 +155,11 @@ def test_of_what_is_received_at_once_no_more_is_taken_than_the_allowance(
         outcomes = asyncio.run(all_at_once(harness))
         with harness.database.engine.connect() as reader:
             assert sent_on_the_day_of(reader, NOW) == {sender.name: SentToday(messages=3, size=21)}
-    refused = [each for each in outcomes if each is not None]
+    refused = [outcome for outcome in outcomes if outcome is not None]
     assert len(refused) == 5
-    for each in refused:
-        assert isinstance(each, MessageRejected)
-        assert [finding.code for finding in each.findings] == [Fault.ALLOWANCE_USED.code]
+    for error in refused:
+        assert isinstance(error, MessageRejected)
+        assert [finding.code for finding in error.findings] == [Fault.ALLOWANCE_USED.code]
 
 
 def test_uploads_that_were_open_at_once_pass_no_allowance_and_leave_nothing(served: SftpHarness) -> None:
@@ -196,9 +196,9 @@ def test_uploads_that_are_closed_at_once_by_many_sessions_pass_no_allowance(serv
 
     with ThreadPoolExecutor(sessions) as pool:
         sent = [pool.submit(send, number) for number in range(sessions)]
-        refused = [str(error) for each in sent if (error := each.exception()) is not None]
+        refused = [str(error) for upload in sent if (error := upload.exception()) is not None]
     assert len(refused) == 4
-    assert all("allowance for today is used up" in each for each in refused)
+    assert all("allowance for today is used up" in error for error in refused)
     assert (len(served.arrived()), served.spools()) == (2, [])
 
 
@@ -238,7 +238,9 @@ def _nearly_used(harness: Harness, settings: Settings, now: datetime) -> dict[st
         SnapshotReader(harness.home, settings, lambda: now, (), (), {}, lambda _now: "", dict)
     ) as reader:
         result = conditions(asyncio.run(reader.snapshot()), settings.alarms)
-    return {each.key: each.severity for each in result if each.key.startswith("allowance:")}
+    return {
+        condition.key: condition.severity for condition in result if condition.key.startswith("allowance:")
+    }
 
 
 def test_over_sftp_nothing_is_opened_where_the_disk_is_full(served: SftpHarness) -> None:

@@ -60,8 +60,8 @@ def test_a_judged_file_keeps_its_verdict_and_is_found_by_both_names(harness: Har
         for text in ("d.xml.1", "d.xml", "d.x"):
             for limit in (0, 5):
                 rows = list_messages(reader, MessageFilter(text=text), limit)
-                assert [each["id"] for each in rows] == [decision.message], text
-        assert [each.id for each in find_messages(reader, "d.xml.1")] == [decision.message]
+                assert [row["id"] for row in rows] == [decision.message], text
+        assert [row.id for row in find_messages(reader, "d.xml.1")] == [decision.message]
 
 
 def test_a_receipt_that_is_written_later_bears_the_new_name(harness: Harness) -> None:
@@ -74,7 +74,7 @@ def test_a_receipt_that_is_written_later_bears_the_new_name(harness: Harness) ->
     decision = again(harness)
     assert decision.event is Event.PASSED
     receipt_rows = harness.rows(receipts, message=decision.message, account=ACCOUNT)
-    assert {each["name"].split("_")[1] for each in receipt_rows} == {"d"}
+    assert {row["name"].split("_")[1] for row in receipt_rows} == {"d"}
     assert b'name="d.xml"' in decision.receipts[0].body
 
 

@@ -51,7 +51,7 @@ def clock() -> datetime:
     return NOW + timedelta(microseconds=next(_TICKS))
 
 
-def say(harness: Harness, *answers: Answer) -> None:
+def answer_all(harness: Harness, *answers: Answer) -> None:
     answer_store = SqlAnswers(harness.database, clock)
     customs_answers = CustomsAnswers(
         answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
@@ -76,7 +76,7 @@ class TwoDeclarations:
     other: DeclarationNames
 
     def stand(self) -> list[object]:
-        rows = [self.harness.message(each.key) for each in (self.own, self.other)]
+        rows = [self.harness.message(names.key) for names in (self.own, self.other)]
         receipt_rows = self.harness.rows(receipts)
         return [
             *((row["customs_status"], row["seq_no"], row["entry_id"], row["state"]) for row in rows),
@@ -101,7 +101,7 @@ def two(tmp_path: Path) -> Iterator[TwoDeclarations]:
             seq_no, entry_id = f"I2026000000000000{number}", f"02022026100000000{number}"
             body = RESULT.format(seq_no=seq_no, entry_id=entry_id, reference=reference, channel="L")
             key = decision.message
-            say(harness, Answer(id=key, name="r.xml", body=body.encode(), key=key))
+            answer_all(harness, Answer(id=key, name="r.xml", body=body.encode(), key=key))
             collected.append(DeclarationNames(key, seq_no, entry_id, reference))
         yield TwoDeclarations(harness, *collected)
 
@@ -121,11 +121,13 @@ def test_an_answer_that_names_one_declaration_so_and_another_so_is_held(
 ) -> None:
     before = two.stand()
     named = {one: getattr(two.own, one), another: getattr(two.other, another)}
-    say(two.harness, answer(RESULT, "R", **named))
+    answer_all(two.harness, answer(RESULT, "R", **named))
     assert two.stand() == before
     assert len(two.held()) == 1
     # What names one in both ways is its own.
-    say(two.harness, answer(RESULT, "J", **{each: getattr(two.own, each) for each in (one, another)}))
+    answer_all(
+        two.harness, answer(RESULT, "J", **{number: getattr(two.own, number) for number in (one, another)})
+    )
     assert two.harness.message(two.own.key)["customs_status"] == "reviewed"
 
 
@@ -137,15 +139,15 @@ def test_the_key_of_one_and_a_number_that_is_known_of_another_are_held_also_befo
         fresh, decision = (
             harness.judged(
                 "broker-aa",
-                f"{each}.zip",
-                packed(Declaration(reference=each, documents=(Document(body=pdf()),))),
+                f"{reference}.zip",
+                packed(Declaration(reference=reference, documents=(Document(body=pdf()),))),
             ).message
-            for each in ("R1", "R2")
+            for reference in ("R1", "R2")
         )
-        say(harness, answer(RESULT, "L", key=decision, seq_no="I20260000000000002"))
+        answer_all(harness, answer(RESULT, "L", key=decision, seq_no="I20260000000000002"))
         form = RESPONSE if technical else RESULT
         # One after the other in one turn: the first gives it no number.
-        say(
+        answer_all(
             harness,
             answer(RESPONSE, "", key=fresh, reference="R1"),
             answer(form, "R", key=fresh, seq_no="I20260000000000002"),
@@ -160,7 +162,7 @@ def test_the_key_of_nothing_that_this_back_end_has_is_no_key_of_what_the_number_
     two: TwoDeclarations,
 ) -> None:
     before = two.stand()
-    say(two.harness, answer(RESULT, "R", key="01M6CY1EB00000000000000004", seq_no=two.own.seq_no))
+    answer_all(two.harness, answer(RESULT, "R", key="01M6CY1EB00000000000000004", seq_no=two.own.seq_no))
     assert two.stand() == before
     assert len(two.held()) == 1
 
@@ -169,11 +171,11 @@ def test_two_declarations_with_one_reference_are_distinguished_by_the_number(tmp
     with Harness.at(tmp_path / "home") as harness:
         documents = (Document(body=pdf()),)
         first = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="C", documents=documents)))
-        say(harness, answer(RESULT, "L", key=first.message, seq_no="I20260000000000001"))
+        answer_all(harness, answer(RESULT, "L", key=first.message, seq_no="I20260000000000001"))
         declaration = Declaration(reference="C", agent=enterprise("broker-b"), documents=documents)
         second = harness.judged("broker-b", "b.zip", packed(declaration))
         assert second.submissions
-        say(harness, answer(RESPONSE, "", reference="C", seq_no="I20260000000000001"))
+        answer_all(harness, answer(RESPONSE, "", reference="C", seq_no="I20260000000000001"))
         assert harness.message(second.message)["seq_no"] is None
 
 
@@ -188,10 +190,10 @@ def test_an_answer_for_another_declaration_in_a_folder_under_this_ones_key_is_he
     body = body.replace("020220261000000001", two.other.entry_id)
     (Exchange(folder).into / f"{two.own.key}__1__Receipt_a.xml").write_text(body)
     before = two.stand()
-    heard = asyncio.run(back_end.answers(10))
+    answers = asyncio.run(back_end.answers(10))
     back_end.close()
-    assert [each.key for each in heard] == [two.own.key]
-    say(two.harness, *heard)
+    assert [answer.key for answer in answers] == [two.own.key]
+    answer_all(two.harness, *answers)
     assert two.stand() == before
     assert len(two.held()) == 1
 
@@ -207,22 +209,22 @@ async def over_amqp(request: pytest.FixtureRequest, home: Path, answers: Sequenc
         await backend.until_connected()
         async with await aio_pika.connect(rabbit.url(settings.vhost, settings.user)) as customs:
             channel = await customs.channel()
-            for each in answers:
-                message = amqp_exchange.answer(each.id, each.key, each.name, each.body)
+            for answer in answers:
+                message = amqp_exchange.answer(answer.id, answer.key, answer.name, answer.body)
                 await channel.default_exchange.publish(message, settings.answers)
             yield backend
 
 
 @asynccontextmanager
 async def over_http(request: pytest.FixtureRequest, home: Path, answers: Sequence[Answer]) -> Served:
-    left = {each.id: each for each in answers}
+    left = {answer.id: answer for answer in answers}
 
     async def handler(asked: web.Request) -> web.Response:
         if asked.method == "POST":
             for id_ in (await asked.json())["ids"]:
                 left.pop(id_, None)
             return web.Response(status=204)
-        listed = [asdict(each) | {"body": b64encode(each.body).decode()} for each in left.values()]
+        listed = [asdict(answer) | {"body": b64encode(answer.body).decode()} for answer in left.values()]
         return web.json_response(listed)
 
     async with answering(handler) as url, gateway(home, url) as backend:
@@ -244,7 +246,7 @@ def test_answers_that_disagree_are_held_over_every_connection_and_do_not_stop_la
         for number, body in enumerate((of_two, several, sound), 1)
     ]
 
-    async def heard(backend: Backend, number: int) -> Sequence[Answer]:
+    async def answers_of(backend: Backend, number: int) -> Sequence[Answer]:
         async with asyncio.timeout(120):
             while len(answers := await backend.answers(10)) != number:
                 await asyncio.sleep(0.02)
@@ -252,10 +254,10 @@ def test_answers_that_disagree_are_held_over_every_connection_and_do_not_stop_la
 
     async def test() -> None:
         async with connection(request, tmp_path, customs_answers) as backend:
-            answers = await heard(backend, len(customs_answers))
-            await asyncio.to_thread(say, two.harness, *answers)
-            await backend.acknowledge([each.id for each in answers])
-            await heard(backend, 0)
+            answers = await answers_of(backend, len(customs_answers))
+            await asyncio.to_thread(answer_all, two.harness, *answers)
+            await backend.acknowledge([answer.id for answer in answers])
+            await answers_of(backend, 0)
 
     other = two.harness.message(two.other.key)
     asyncio.run(test())
@@ -297,7 +299,9 @@ def test_an_answer_with_several_returns_is_held_and_applied_to_none(
         for each, channel in ((two.own, "R"), (two.other, "E"))
     ]
     body = SEVERAL[several].format(*parts)
-    say(two.harness, Answer(id="1", name="r.xml", body=body.encode(), key=two.own.key if keyed else None))
+    answer_all(
+        two.harness, Answer(id="1", name="r.xml", body=body.encode(), key=two.own.key if keyed else None)
+    )
     assert two.stand() == before
     (reason,) = two.held()
     # A root that only holds others has no code of its own.

@@ -28,7 +28,7 @@ def clock() -> datetime:
     return NOW + timedelta(microseconds=next(_TICKS))
 
 
-def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
+def take_in(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
     answer_store = SqlAnswers(harness.database, clock)
     customs_answers = CustomsAnswers(
         answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
@@ -43,36 +43,36 @@ def result(key: str, seq_no: str, channel: str) -> Answer:
 
 def test_an_answer_that_names_another_unified_number_is_held_and_changes_nothing(harness: Harness) -> None:
     sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-    say(harness, result(sent, "I20260000000000001", "L"))
-    say(harness, result(sent, "I20260000000000002", "R"), result(sent, "I20260000000000001", "J"))
+    take_in(harness, result(sent, "I20260000000000001", "L"))
+    take_in(harness, result(sent, "I20260000000000002", "R"), result(sent, "I20260000000000001", "J"))
     row = harness.message(sent)
     assert (row["seq_no"], row["customs_status"]) == ("I20260000000000001", "reviewed")
-    (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
+    (held,) = [row for row in harness.rows(messages, kind="answer") if row["state"] == "held"]
     assert "it names I20260000000000002" in held["reason"]
     receipt_rows = harness.rows(receipts, message=sent, account="broker-aa")
-    assert [each["kind"] for each in receipt_rows].count("business") == 2
+    assert [row["kind"] for row in receipt_rows].count("business") == 2
 
 
 def test_a_back_end_says_nothing_of_what_another_one_was_given(harness: Harness) -> None:
     sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-    say(harness, result(sent, "I20260000000000001", "L"))
-    say(harness, result(sent, "I20260000000000001", "P"), backend="association")
+    take_in(harness, result(sent, "I20260000000000001", "L"))
+    take_in(harness, result(sent, "I20260000000000001", "P"), backend="association")
     assert harness.message(sent)["customs_status"] == "stored"
 
 
 def test_an_answer_with_an_empty_key_is_matched_by_what_it_names(harness: Harness) -> None:
     sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-    say(harness, result(sent, "I20260000000000001", "L"))
-    say(harness, result("", "I20260000000000001", "P"))
+    take_in(harness, result(sent, "I20260000000000001", "L"))
+    take_in(harness, result("", "I20260000000000001", "P"))
     assert harness.message(sent)["customs_status"] == "released"
 
 
 def test_a_file_that_is_no_answer_is_held_and_the_others_are_processed(harness: Harness) -> None:
     sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
     bad = Answer(id="1", name="bad.xml", body=b"\x00<not", key=sent)
-    say(harness, bad, result(sent, "I20260000000000001", "L"))
+    take_in(harness, bad, result(sent, "I20260000000000001", "L"))
     assert harness.message(sent)["customs_status"] == "stored"
-    (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
+    (held,) = [row for row in harness.rows(messages, kind="answer") if row["state"] == "held"]
     assert held["reason"].startswith("cannot be read: xml-")
 
 
@@ -90,12 +90,12 @@ def test_an_answer_that_names_two_parties_declarations_by_their_reference_is_hel
     second = harness.judged("broker-b", "b.zip", packed(declaration))
     assert all(decision.submissions for decision in (first, second))
     unnamed = Answer(id="1", name="s.xml", body=body % b"I20260000000000001")
-    say(harness, unnamed)
-    (held,) = [each for each in harness.rows(messages, kind="answer") if each["state"] == "held"]
+    take_in(harness, unnamed)
+    (held,) = [row for row in harness.rows(messages, kind="answer") if row["state"] == "held"]
     assert "more than one party has an open declaration with reference C-1" in held["reason"]
-    assert {harness.message(each.message)["seq_no"] for each in (first, second)} == {None}
+    assert {harness.message(decision.message)["seq_no"] for decision in (first, second)} == {None}
     # With the key of its submission it is certain, and what is left is certain too.
-    say(harness, Answer(id="2", name="s.xml", body=body % b"I20260000000000002", key=second.message))
-    say(harness, Answer(id="3", name="s.xml", body=body % b"I20260000000000003"))
+    take_in(harness, Answer(id="2", name="s.xml", body=body % b"I20260000000000002", key=second.message))
+    take_in(harness, Answer(id="3", name="s.xml", body=body % b"I20260000000000003"))
     assert harness.message(first.message)["seq_no"] == "I20260000000000003"
     assert harness.message(second.message)["seq_no"] == "I20260000000000002"

@@ -31,30 +31,34 @@ class CandidateList:
     sent: Sequence[Candidate] = field(default_factory=list)
 
     def of_message(self, message: str) -> Candidate | None:
-        return next((each for each in self.sent if each.id == message), None)
+        return next((candidate for candidate in self.sent if candidate.id == message), None)
 
     def of_seq_no(self, seq_no: str) -> Candidate | None:
-        return next((each for each in self.sent if each.seq_no == seq_no), None)
+        return next((candidate for candidate in self.sent if candidate.seq_no == seq_no), None)
 
     def of_entry(self, entry_id: str) -> Candidate | None:
-        return next((each for each in self.sent if each.entry_id == entry_id), None)
+        return next((candidate for candidate in self.sent if candidate.entry_id == entry_id), None)
 
     def of_reference(self, reference: str, seq_no: str) -> Candidate | None:
         return next(iter(self._under(reference, seq_no)), None)
 
     def open_under(self, reference: str, seq_no: str) -> Collection[tuple[str, str | None]]:
-        return [(each.party, each.seq_no) for each in self._under(reference, seq_no)]
+        return [(candidate.party, candidate.seq_no) for candidate in self._under(reference, seq_no)]
 
     def others_with(self, *, seq_no: str = "", entry_id: str = "", declaration: str) -> Sequence[str]:
         return [
-            each.id
-            for each in self.sent
-            if each.declaration != declaration
-            and ((seq_no and each.seq_no == seq_no) or (entry_id and each.entry_id == entry_id))
+            candidate.id
+            for candidate in self.sent
+            if candidate.declaration != declaration
+            and ((seq_no and candidate.seq_no == seq_no) or (entry_id and candidate.entry_id == entry_id))
         ]
 
     def _under(self, reference: str, seq_no: str) -> list[Candidate]:
-        return [each for each in self.sent if each.reference == reference and each.seq_no in (None, seq_no)]
+        return [
+            candidate
+            for candidate in self.sent
+            if candidate.reference == reference and candidate.seq_no in (None, seq_no)
+        ]
 
 
 ANSWER = CustomsAnswer(

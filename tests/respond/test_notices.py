@@ -68,7 +68,7 @@ def technical(sent: str, code: str) -> Answer:
     return Answer(id=f"{sent}{code}", name="t.xml", body=body.encode(), key=sent)
 
 
-def say(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
+def take_in(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
     def clock() -> Any:
         return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
@@ -105,9 +105,9 @@ def elements(root: etree._Element, *tags: str) -> tuple[str | None, ...]:
 def test_a_trader_gets_the_answer_of_customs_and_the_gateways_notice_of_every_step(harness: Harness) -> None:
     sent_ = sent(harness)
     answers = [answer(sent_, channel) for channel in "LJPR"]
-    say(harness, technical(sent_, "0"), *answers)
+    take_in(harness, technical(sent_, "0"), *answers)
     relayed = harness.rows(receipts, account="trader-a", kind=ReceiptKind.BUSINESS)
-    assert [row["body"] for row in relayed] == [each.body for each in answers]
+    assert [row["body"] for row in relayed] == [answer.body for answer in answers]
     assert all(row["name"].startswith("Receipt_R1_") for row in relayed)
     assert classes(harness, "trader-a") == ["stored", "reviewed", "released", "closed"]
     assert all(row["name"].startswith("Notice_R1_") for row in notices(harness, "trader-a"))
@@ -115,7 +115,7 @@ def test_a_trader_gets_the_answer_of_customs_and_the_gateways_notice_of_every_st
 
 
 def test_the_traders_notice_repeats_customs_answer_in_both_languages(harness: Harness) -> None:
-    say(harness, answer(sent_ := sent(harness), "T", "税款 100 元"))
+    take_in(harness, answer(sent_ := sent(harness), "T", "税款 100 元"))
     root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
     assert elements(root, "MessageId", "Reference", "SeqNo", "EntryId") == (sent_, "R1", SEQ_NO, ENTRY)
     assert elements(root, "Office", "Class", "Code", "Note") == ("0202", "duty_due", "T", "税款 100 元")
@@ -147,7 +147,7 @@ def test_a_trader_is_notified_in_the_forms_that_its_account_takes(
     harness: Harness, forms: Sequence[ReceiptForm], kinds: list[str]
 ) -> None:
     harness.change_account("trader-a", receipts=tuple(forms))
-    say(harness, answer(sent(harness), "L"))
+    take_in(harness, answer(sent(harness), "L"))
     assert [row["kind"] for row in inbox(harness, "trader-a")] == kinds
 
 
@@ -164,20 +164,20 @@ def test_a_sender_gets_each_answer_of_customs_once_in_the_form_that_it_takes(
 ) -> None:
     harness.change_account("broker-aa", receipts=tuple(forms))
     sent_ = sent(harness)
-    say(harness, technical(sent_, "0"), answer(sent_, "L"))
+    take_in(harness, technical(sent_, "0"), answer(sent_, "L"))
     assert [row["kind"] for row in inbox(harness, "broker-aa")] == kinds
 
 
 def test_a_trader_that_declares_for_itself_is_notified_once(harness: Harness) -> None:
     sent_ = sent(harness, account="trader-a")
-    say(harness, answer(sent_, "L"), answer(sent_, "P"))
+    take_in(harness, answer(sent_, "L"), answer(sent_, "P"))
     assert [row["kind"] for row in inbox(harness, "trader-a")] == ["gateway", "business", "business"]
     assert inbox(harness, ASSOCIATION) == []
 
 
 def test_a_trader_without_an_account_and_other_parties_are_not_notified(harness: Harness) -> None:
     harness.change("trader-a", account=None)
-    say(harness, answer(sent(harness), "L"))
+    take_in(harness, answer(sent(harness), "L"))
     receipt_rows = {row["account"] for row in harness.rows(receipts)}
     assert receipt_rows == {"broker-aa", ASSOCIATION}
 
@@ -185,33 +185,33 @@ def test_a_trader_without_an_account_and_other_parties_are_not_notified(harness:
 def test_answers_to_a_temporary_save_go_to_its_sender_alone(harness: Harness) -> None:
     harness.change_account("broker-aa", receipts=(ReceiptForm.GATEWAY,))
     sent_ = sent(harness, operation="G")
-    say(harness, technical(sent_, "0"), answer(sent_, "P"))
+    take_in(harness, technical(sent_, "0"), answer(sent_, "P"))
     assert {row["account"] for row in harness.rows(receipts)} == {"broker-aa"}
     assert classes(harness, "broker-aa") == ["imported", "released"]
 
 
 def test_a_trader_is_notified_of_a_refusal_at_import(harness: Harness) -> None:
-    say(harness, technical(sent(harness), "1"))
+    take_in(harness, technical(sent(harness), "1"))
     assert [row["kind"] for row in inbox(harness, "trader-a")] == ["technical", "notice"]
     assert classes(harness, "trader-a") == ["refused"]
 
 
 def test_an_unknown_code_is_passed_on_as_it_was_received(harness: Harness) -> None:
-    say(harness, answer(sent(harness), "Zz9"))
+    take_in(harness, answer(sent(harness), "Zz9"))
     root = read(harness, notices(harness, "trader-a")[0], "declaration_notice.xsd")
     assert elements(root, "Class", "Code") == ("other", "Zz9")
 
 
 def test_an_answer_that_comes_twice_gives_one_receipt(harness: Harness) -> None:
     sent_ = sent(harness)
-    say(harness, answer(sent_, "P"))
-    say(harness, answer(sent_, "P"), answer(sent_, "P"))
+    take_in(harness, answer(sent_, "P"))
+    take_in(harness, answer(sent_, "P"), answer(sent_, "P"))
     assert classes(harness, "trader-a") == classes(harness, "premises") == ["released"]
 
 
 def test_premises_are_notified_of_a_release_once_with_what_they_need_and_no_more(harness: Harness) -> None:
     sent_ = sent(harness, blocks={"Container": (BOX,)})
-    say(harness, *(answer(sent_, channel) for channel in "LFPR"))
+    take_in(harness, *(answer(sent_, channel) for channel in "LFPR"))
     (row,) = inbox(harness, "premises")
     assert row["name"].startswith(f"Notice_{ENTRY}_")
     root = read(harness, row, "declaration_notice.xsd")
@@ -245,8 +245,8 @@ def test_premises_are_notified_of_a_late_release_unless_the_goods_must_stay(
 ) -> None:
     sent_ = sent(harness)
     answers = [answer(sent_, channel) for channel in channels]
-    for some in [answers] if together else [[each] for each in answers]:
-        say(harness, *some)
+    for some in [answers] if together else [[answer] for answer in answers]:
+        take_in(harness, *some)
     assert len(inbox(harness, "premises")) == number
 
 
@@ -258,7 +258,7 @@ def test_premises_are_notified_of_a_release_at_their_place(
     harness: Harness, places: tuple[str, ...], number: int
 ) -> None:
     harness.change("premises", places=places)
-    say(harness, answer(sent(harness, head={"GoodsPlace": "塘沽一号库"}, free={"CusFie": "CF01"}), "P"))
+    take_in(harness, answer(sent(harness, head={"GoodsPlace": "塘沽一号库"}, free={"CusFie": "CF01"}), "P"))
     assert len(inbox(harness, "premises")) == number
 
 
@@ -269,9 +269,9 @@ def test_the_places_of_premises_are_those_that_the_register_has_when_customs_ans
         sent(harness, reference, head={"GoodsPlace": "塘沽一号库"}) for reference in ("R1", "R2")
     )
     harness.change("premises", places=("别处",))
-    say(harness, answer(first, "P"))
+    take_in(harness, answer(first, "P"))
     harness.change("premises", places=("塘沽一号库",))
-    say(harness, answer(second, "P", number=2))
+    take_in(harness, answer(second, "P", number=2))
     assert [row["message"] for row in inbox(harness, "premises")] == [second]
 
 
@@ -285,7 +285,7 @@ def test_the_association_is_notified_of_each_use_of_a_mandate(harness: Harness) 
         (second, number, "long-term", "used", "R2"),
     ]
     assert all(row["name"].startswith(f"Notice_{number}_") for row in rows)
-    say(harness, answer(first, "E"))
+    take_in(harness, answer(first, "E"))
     assert len(inbox(harness, ASSOCIATION)) == 2  # a mandate is not used up, so it does not come free
 
 
@@ -300,7 +300,7 @@ def test_the_association_and_the_broker_are_notified_once_of_a_released_agreemen
     before = len(notices(harness, ASSOCIATION))
     sent_ = sent(harness, documents=(shown(NUMBER),))
     for channel in channels:
-        say(harness, answer(sent_, channel))
+        take_in(harness, answer(sent_, channel))
     rows = notices(harness, ASSOCIATION)[before:]
     assert [row["verdict"] for row in rows] == ["used", "freed"]
     root = read(harness, rows[1], "agreement_use.xsd")
@@ -311,7 +311,7 @@ def test_the_association_and_the_broker_are_notified_once_of_a_released_agreemen
 def test_notices_to_others_are_not_sent_to_a_sender_that_repeats_its_message(harness: Harness) -> None:
     declaration = render(Declaration(reference="R1"))
     first = harness.judged("broker-aa", "a.xml", declaration).message
-    say(harness, answer(first, "P"))
+    take_in(harness, answer(first, "P"))
     before = {account: len(inbox(harness, account)) for account in ("trader-a", "premises", ASSOCIATION)}
     again = harness.judged("broker-aa", "b.xml", declaration)
     assert again.event is Event.REPEATED
@@ -328,7 +328,7 @@ def test_answers_of_the_association_are_passed_on_whatever_receipts_were_chosen(
     asked = harness.judged("broker-aa", "ask.xml", request("broker-aa"))
     body = import_agr_response(code=9, message="失败", cop_code=enterprise("broker-aa").code, consign_no="")
 
-    say(harness, Answer(id="1", name="a.xml", body=body, key=asked.message), backend="association")
+    take_in(harness, Answer(id="1", name="a.xml", body=body, key=asked.message), backend="association")
 
     (relayed,) = harness.rows(receipts, account="broker-aa", kind=ReceiptKind.TECHNICAL)
     assert (str(relayed["name"]).startswith("Failed_ask_"), relayed["body"]) == (True, body)

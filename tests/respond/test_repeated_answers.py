@@ -8,7 +8,7 @@ from gateway.model.message import Operation
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.respond.ports import Matched, Unmatched
 from gateway.respond.repeated_answers import FiledBefore, select_new
-from tests.support.stores import TOLD, WAITS
+from tests.support.stores import PARSED_ANSWER, WAITS
 
 DECLARATION: Final = AnsweredDeclaration(
     message="M1",
@@ -28,7 +28,7 @@ DECLARATION: Final = AnsweredDeclaration(
 MATCHED: Final = Matched(
     backend="customs",
     answer=Answer(id="1", name="a.xml", body=b"L"),
-    parsed=TOLD,
+    parsed=PARSED_ANSWER,
     declaration=DECLARATION,
     effect=AnswerEffect(
         event=Event.ANSWERED, customs_status=CustomsStatus.STORED, seq_no="I1", entry_id="", receipts=()

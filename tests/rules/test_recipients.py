@@ -54,13 +54,15 @@ class PartyRegister:
     parties: Sequence[Party]
 
     def party_of(self, account: str) -> Party | None:
-        return next((each for each in self.parties if each.account and each.account.name == account), None)
+        return next(
+            (party for party in self.parties if party.account and party.account.name == account), None
+        )
 
     def party_called(self, code: str) -> Party | None:
-        return next((each for each in self.parties if each.is_called(code)), None)
+        return next((party for party in self.parties if party.is_called(code)), None)
 
     def in_role(self, role: Role) -> Sequence[Party]:
-        return [each for each in self.parties if role in each.roles and each.account]
+        return [party for party in self.parties if role in party.roles and party.account]
 
 
 def answer(status: CustomsStatus | None, kind: AnswerKind = AnswerKind.BUSINESS) -> CustomsAnswer:
@@ -87,7 +89,7 @@ def recipients(
 
 
 def accounts(to: Sequence[Addressee]) -> list[tuple[str, str]]:
-    return [(each.account.name, each.concern.value) for each in to]
+    return [(recipient.account.name, recipient.concern.value) for recipient in to]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_each_account_gives_its_oldest_first_and_none_is_passed_over_for_long(
     assert len(chosen) == min(limit, sum(map(len, queues.values())))
     counts = Counter(account for account, _number in chosen)
     for account, numbers in queues.items():
-        of = [number for each, number in chosen if each == account]
-        assert of == sorted(numbers)[: len(of)]
+        chosen_numbers = [number for name, number in chosen if name == account]
+        assert chosen_numbers == sorted(numbers)[: len(chosen_numbers)]
         if counts[account] < len(numbers):  # it has more: nobody is more than one ahead of it
             assert max(counts.values(), default=0) <= counts[account] + 1

@@ -31,8 +31,8 @@ STRICT = ('version = "2026-11"', "lines = 50 "), ('version = "strict"', "lines =
 
 
 class RunningNode:
-    """A node as far as it judges, at a desk; `policies` are those that were given to whoever judges beside
-    the workers."""
+    """A node as far as it judges, over a harness; `policies` are those passed to whoever judges beside the
+    workers."""
 
     def __init__(self, harness: Harness, judges: WorkerJudges, renewals: list[Renewal]) -> None:
         self.harness = harness
@@ -99,11 +99,13 @@ def test_each_message_is_judged_wholly_by_what_ran_before_or_by_what_runs_after(
 
     decisions = asyncio.run(judged_while_it_reloads())
     after = home.policy().digest
-    shown = [(each.trail["policy"], each.event, each.trail.get("route")) for each in decisions]
+    shown = [
+        (decision.trail["policy"], decision.event, decision.trail.get("route")) for decision in decisions
+    ]
     accepted, refused = (before, Event.PASSED, "tianjin"), (after, Event.REFUSED, None)
     assert set(shown) == {accepted, refused}
     assert shown[-4:] == [refused] * 4
-    assert [each.digest for each in running.policies] == [after]
+    assert [policy.digest for policy in running.policies] == [after]
 
 
 def test_a_reload_is_an_event_with_the_digests_before_and_after(running: RunningNode) -> None:

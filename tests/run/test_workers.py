@@ -132,9 +132,9 @@ def test_a_message_that_exhausts_a_workers_memory_twice_is_refused_with_the_limi
         refused = asyncio.run(judges.judge(costly, NOW))
         asyncio.run(harness.messages.decide(refused, NOW))
         assert refused.event is Event.REFUSED
-        assert [each.code for each in refused.findings] == ["package-too-costly"]
+        assert [finding.code for finding in refused.findings] == ["package-too-costly"]
         assert "64 MB of memory" in refused.findings[0].en
-        assert [each.verdict for each in refused.receipts if each.final] == ["rejected"]
+        assert [receipt.verdict for receipt in refused.receipts if receipt.final] == ["rejected"]
         sound = harness.received("broker-aa", "sound.xml", render(Declaration()))
         assert asyncio.run(judges.judge(sound, NOW)).event is Event.PASSED
 
@@ -163,5 +163,5 @@ def test_a_message_that_exhausts_a_workers_time_twice_is_refused_with_the_limit(
         _judges(harness, seconds=0.1, memory=3000, patience=1000) as judges,
     ):
         refused = asyncio.run(judges.judge(harness.received("broker-aa", "costly.zip", costly), NOW))
-    assert [each.code for each in refused.findings] == ["package-too-costly"]
+    assert [finding.code for finding in refused.findings] == ["package-too-costly"]
     assert re.search(r"\(0\.1 s of CPU time\)", refused.findings[0].en)

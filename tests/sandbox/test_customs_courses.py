@@ -73,8 +73,8 @@ def test_answers_twice_backwards_or_broken_leave_one_receipt_of_each_and_the_sta
     assert inbox(gateway, "TWICE-1") == ["Gateway", "J", "L", "P", "R", "Successed"]
     assert inbox(gateway, "ORDER-1") == ["Gateway", "J", "L", "P", "R", "Successed"]
     assert inbox(gateway, "BROKEN-1") == ["Gateway", "L", "P", "R", "Successed"]
-    ours = [each for each in listed(gateway) if each["reference"] in references]
-    assert {(each["reference"], each["state"], each["customs_status"]) for each in ours} == {
+    ours = [row for row in listed(gateway) if row["reference"] in references]
+    assert {(row["reference"], row["state"], row["customs_status"]) for row in ours} == {
         (reference, "closed", "closed") for reference in references
     }
     assert len(ours) == len(references)
@@ -85,10 +85,10 @@ def test_a_malformed_answer_is_held_where_an_operator_sees_it(gateway: Gateway) 
     send(gateway, "BROKEN-2")
     gateway.until(lambda: heard_out(gateway, "BROKEN-2"))
 
-    (message,) = [each["id"] for each in listed(gateway) if each["reference"] == "BROKEN-2"]
-    held = [each["id"] for each in listed(gateway, "--all", "--state", "held")]
-    shown = [json.loads(gateway.cli("messages", "show", each, "--json").stdout) for each in held]
-    (ours,) = [each for each in shown if each["name"] == f"Receipt_{message}_J.xml"]
+    (message,) = [row["id"] for row in listed(gateway) if row["reference"] == "BROKEN-2"]
+    held = [row["id"] for row in listed(gateway, "--all", "--state", "held")]
+    shown = [json.loads(gateway.cli("messages", "show", row, "--json").stdout) for row in held]
+    (ours,) = [receipt for receipt in shown if receipt["name"] == f"Receipt_{message}_J.xml"]
     assert ours["account"] == "customs"
     assert ours["reason"].startswith("cannot be read")
 
@@ -96,13 +96,13 @@ def test_a_malformed_answer_is_held_where_an_operator_sees_it(gateway: Gateway) 
 def queue(gateway: Gateway) -> dict[str, dict[str, str]]:
     done = gateway.cli("customs", "queue", "--json")
     assert done.returncode == 0, done.stderr
-    return {each["reference"]: each for each in json.loads(done.stdout)}
+    return {row["reference"]: row for row in json.loads(done.stdout)}
 
 
 def test_an_operator_decides_a_declaration_beside_the_running_node(gateway: Gateway) -> None:
     send(gateway, "HAND-1")
     gateway.until(lambda: heard_out(gateway, "HAND-1"))
-    (message,) = [each for each in listed(gateway) if each["reference"] == "HAND-1"]
+    (message,) = [row for row in listed(gateway) if row["reference"] == "HAND-1"]
     assert (message["state"], message["customs_status"]) == ("delivered", "stored")
     waiting = queue(gateway)["HAND-1"]
     assert tuple(waiting) == ("key", "reference", "entry_id", "office", "status", "since", "reason")
@@ -123,7 +123,7 @@ def test_an_operator_decides_a_declaration_beside_the_running_node(gateway: Gate
     assert decide("release") == 0
     assert "HAND-1" not in queue(gateway)
     gateway.until(lambda: inbox(gateway, "HAND-1") == ["C", "Gateway", "L", "P", "R", "Successed"])
-    (released,) = [each for each in listed(gateway) if each["reference"] == "HAND-1"]
+    (released,) = [row for row in listed(gateway) if row["reference"] == "HAND-1"]
     assert (released["state"], released["customs_status"]) == ("closed", "closed")
     assert decide("release") == NO
     assert violations(gateway.home) == []

@@ -30,7 +30,7 @@ def notes(customs: ReferenceCustoms) -> list[str]:
 
 
 def waits(ledger: Ledger) -> list[WaitReason]:
-    return [each.waits for each in ledger.waiting()]
+    return [declaration.waits for declaration in ledger.waiting()]
 
 
 def enter(ledger: Ledger, kind: Kind, *records: CustomsRecord) -> None:
@@ -115,7 +115,7 @@ def test_a_licence_matches_by_trader_day_and_goods(
     sent("C-1", licences="26-01", goods="8482200000 7326909000", trader_code=TRADER).to(customs)
 
     assert answers_of(customs) == course
-    assert [each.reason for each in ledger.waiting()] == ([] if reason is None else [reason])
+    assert [declaration.reason for declaration in ledger.waiting()] == ([] if reason is None else [reason])
 
 
 def test_every_licence_must_match_and_the_declarant_reads_which_does_not(
@@ -176,7 +176,7 @@ def test_duty_is_by_the_longest_prefix_of_each_tariff_code_and_the_highest_rate(
     enter(ledger, Kind.DUTIES, *duties)
     sent("C-1", goods="8482102000 7326909000", total="1000").to(customs)
 
-    owed = [f"{each.due}" for each in ledger.waiting()]
+    owed = [f"{declaration.due}" for declaration in ledger.waiting()]
     assert (owed or ["0.00"]) == [due]
 
 
@@ -203,7 +203,7 @@ def test_doubt_and_unpaid_duty_wait_for_a_person_who_asks_for_the_duty(
     assert waits(ledger) == [WaitReason.REVIEW]
 
     decide(ledger, waiting.key, OfficerAct.DUTY, actor="officer", reason="请补缴", now=NOW)
-    assert [each.due for each in ledger.waiting()] == [Decimal(30)]
+    assert [declaration.due for declaration in ledger.waiting()] == [Decimal(30)]
     enter(ledger, Kind.PAYMENTS, payment("C-1", "20", "P-2"))
     assert answers_of(customs) == "technical L T P R"
 
@@ -234,7 +234,7 @@ def test_a_manual_is_looked_at_once_the_ledger_holds_any(customs: ReferenceCusto
     sent("C-3", manual_no="B2", trader_code=TRADER).to(customs)
     sent("C-4", trader_code=TRADER).to(customs)
 
-    assert [(each.submission.reference, each.reason) for each in ledger.waiting()] == [
+    assert [(declaration.submission.reference, declaration.reason) for declaration in ledger.waiting()] == [
         ("C-2", "manual B1 is not one of the trader's")
     ]
 
@@ -247,7 +247,7 @@ def test_a_manifest_is_looked_at_once_the_ledger_holds_any(customs: ReferenceCus
     sent("C-4", bill_no="BL2", packages="9", gross_weight="108").to(customs)
     sent("C-5", packages="10", gross_weight="108.00").to(customs)
 
-    assert [(each.submission.reference, each.reason) for each in ledger.waiting()] == [
+    assert [(declaration.submission.reference, declaration.reason) for declaration in ledger.waiting()] == [
         ("C-2", "there is no manifest for BL1"),
         ("C-4", "the manifest of BL2 says 10 packages, 108 kg"),
     ]
@@ -298,7 +298,7 @@ def test_documents_go_to_a_person_where_the_reference_says_so(
     sent("D-1", subject=DOCUMENTS, client_reference="SUPPLEMENT-HAND-1").to(customs)
 
     assert answers_of(customs) == "technical L Sp1"
-    assert [(each.waits, each.reason) for each in ledger.waiting()] == [
+    assert [(declaration.waits, declaration.reason) for declaration in ledger.waiting()] == [
         (WaitReason.REVIEW, "the documents that were asked for have come")
     ]
 

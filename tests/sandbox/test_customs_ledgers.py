@@ -134,7 +134,7 @@ def test_records_are_entered_before_the_sandbox_is_first_served_and_replaced_by_
     ledger(unserved, "add", "manuals", "manual=B1", "trader=1207940101", "until=2027-06-30")
 
     listed = ledger(unserved, "list", "manuals")
-    assert [(each["manual"], each["until"]) for each in listed] == [
+    assert [(row["manual"], row["until"]) for row in listed] == [
         ("B2", "2026-12-31"),
         ("B1", "2027-06-30"),
     ]
@@ -181,7 +181,7 @@ def test_a_payment_releases_what_waits_for_its_duty_beside_the_running_node(gate
     gateway.until(lambda: message(gateway, "OWED-1").get("customs_status") == "duty_due")
     gateway.until(lambda: message(gateway, "FREE-1").get("state") == "closed")
 
-    queue = {each["reference"]: each for each in json.loads(customs(gateway, "queue", "--json")[1])}
+    queue = {row["reference"]: row for row in json.loads(customs(gateway, "queue", "--json")[1])}
     queued = queue["OWED-1"]
     assert queued["status"] == "duty"
     assert queued["reason"] == "duty of 125.00 is unpaid"

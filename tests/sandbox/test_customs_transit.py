@@ -34,14 +34,14 @@ def course_of(customs: ReferenceCustoms) -> str:
     return " ".join(f"{notice['CHANNEL']}@{notice['CUSTOM_MASTER']}" for notice in notices)
 
 
-def of(customs: ReferenceCustoms, first: PackagedSubmission) -> str:
+def answers_to(customs: ReferenceCustoms, first: PackagedSubmission) -> str:
     """The codes of the notices of one declaration."""
     mine = [answer for answer in given_answers(customs) if answer.key == first.key]
     return " ".join(values(answer)["CHANNEL"] for answer in mine[1:])
 
 
 def waits(ledger: Ledger) -> list[WaitReason]:
-    return [each.waits for each in ledger.waiting()]
+    return [declaration.waits for declaration in ledger.waiting()]
 
 
 def declaration(facts: Facts) -> Subject:
@@ -78,8 +78,8 @@ def test_goods_in_transit_go_step_by_step_each_answered_by_its_own_office(
     copy_first: bool,
 ) -> None:
     first, copy = both({"direction": direction} | kind)
-    for each in (copy, first) if copy_first else (first, copy):
-        assert each.to(customs) == (Outcome.TAKEN, "")
+    for form in (copy, first) if copy_first else (first, copy):
+        assert form.to(customs) == (Outcome.TAKEN, "")
 
     assert course_of(customs) == course
     assert {answer.key for answer in given_answers(customs)} == {first.key}
@@ -104,15 +104,15 @@ def test_nothing_departs_before_both_offices_have_it(
 
 def test_a_copy_that_is_sent_again_changes_nothing(customs: ReferenceCustoms) -> None:
     first, copy = both(ADVANCE)
-    for each in (first, copy, copy, first):
-        assert each.to(customs)[0] is Outcome.TAKEN
+    for form in (first, copy, copy, first):
+        assert form.to(customs)[0] is Outcome.TAKEN
     assert course_of(customs) == IMPORT_ADVANCE
 
 
 def test_the_transit_form_has_a_number_of_its_own_which_a_save_gives_first(customs: ReferenceCustoms) -> None:
     sent("C-1", Operation.SAVE, subject=declaration(ADVANCE)).to(customs)
-    for each in both(ADVANCE):
-        each.to(customs)
+    for form in both(ADVANCE):
+        form.to(customs)
     sent("C-2", transit_relation="0").to(customs)
 
     answers = [answer for answer in map(values, given_answers(customs)) if "ResponseCode" in answer]
@@ -135,8 +135,8 @@ def test_a_transit_form_with_one_office_goes_the_usual_course(customs: Reference
 
 
 def test_a_forced_course_is_played_whatever_the_transit(customs: ReferenceCustoms) -> None:
-    for each in both(ADVANCE, "RETURNED-1"):
-        assert each.to(customs)[0] is Outcome.TAKEN
+    for form in both(ADVANCE, "RETURNED-1"):
+        assert form.to(customs)[0] is Outcome.TAKEN
     assert course_of(customs) == "E@0202"
 
 
@@ -144,8 +144,8 @@ def test_an_operator_decides_each_step_where_the_reference_asks_for_it(
     customs: ReferenceCustoms, ledger: Ledger
 ) -> None:
     first, copy = both(DIRECT, "TRANSIT-HAND-1")
-    for each in (first, copy):
-        each.to(customs)
+    for form in (first, copy):
+        form.to(customs)
 
     def step(act: OfficerAct) -> list[WaitReason]:
         decide(ledger, first.key, act, actor="officer", reason="核对无误", now=NOW)
@@ -166,18 +166,18 @@ def test_goods_of_high_risk_are_reviewed_before_they_depart_or_after_they_arrive
 ) -> None:
     advance = both(ADVANCE, "C-1", Risk.HIGH)
     direct = both(DIRECT, "C-2", Risk.HIGH)
-    for each in (*advance, *direct):
-        each.to(customs)
+    for form in (*advance, *direct):
+        form.to(customs)
 
     assert waits(ledger) == [WaitReason.REVIEW, WaitReason.REVIEW]
-    assert [of(customs, first) for first, _ in (advance, direct)] == ["L", "L TrD TrA"]
+    assert [answers_to(customs, first) for first, _ in (advance, direct)] == ["L", "L TrD TrA"]
 
     with pytest.raises(NotFitting, match="in transit"):
         decide(ledger, advance[0].key, OfficerAct.LET_GO, actor="officer", reason="x", now=NOW)
     for first, _ in (advance, direct):
         decide(ledger, first.key, OfficerAct.RELEASE, actor="officer", reason="单证相符", now=NOW)
-    assert of(customs, advance[0]) == "L J TrD TrA P R TrW"
-    assert of(customs, direct[0]) == "L TrD TrA P R TrW"
+    assert answers_to(customs, advance[0]) == "L J TrD TrA P R TrW"
+    assert answers_to(customs, direct[0]) == "L TrD TrA P R TrW"
     assert waits(ledger) == []
 
 
@@ -194,16 +194,16 @@ def test_duty_is_paid_before_departure_or_after_arrival(
     with ledger.transaction():
         ledger.records.enter(Kind.DUTIES, [Duty(tariff="84", amount=Decimal(5))], "clerk", NOW)
     first, copy = both({"goods": "8482102000"} | kind)
-    for each in (first, copy):
-        each.to(customs)
-    assert of(customs, first) == before
+    for form in (first, copy):
+        form.to(customs)
+    assert answers_to(customs, first) == before
 
     with ledger.transaction():
         ledger.records.enter(
             Kind.PAYMENTS, [Payment(payment="P", entry="C-1", amount=Decimal(5))], "clerk", NOW
         )
         let_go_what_is_paid(ledger, NOW)
-    assert of(customs, first) == f"{before} {after}"
+    assert answers_to(customs, first) == f"{before} {after}"
 
 
 def test_a_declaration_that_waits_for_the_other_office_can_be_returned(

@@ -27,15 +27,15 @@ def test_a_single_message_has_an_empty_context(harness: Harness) -> None:
         [],
         [],
     )
-    assert {each["post_at"] for each in decision["receipts"]} == {None}
+    assert {receipt["post_at"] for receipt in decision["receipts"]} == {None}
 
 
 def test_links_are_shown_from_both_ends(harness: Harness) -> None:
     body = render(owing_nothing("R1"))
     first = harness.judged("broker-aa", "R1.xml", body).message
     again = harness.judged("broker-aa", "again.xml", body).message
-    assert [(each["link"], each["id"]) for each in shown(harness, first)["links"]] == [("from", again)]
-    assert [(each["link"], each["id"]) for each in shown(harness, again)["links"]] == [("to", first)]
+    assert [(link["link"], link["id"]) for link in shown(harness, first)["links"]] == [("from", again)]
+    assert [(link["link"], link["id"]) for link in shown(harness, again)["links"]] == [("to", first)]
 
 
 def test_the_context_has_back_ends_the_reply_and_bulk_requests(harness: Harness) -> None:
@@ -54,10 +54,10 @@ def test_the_context_has_back_ends_the_reply_and_bulk_requests(harness: Harness)
             connection.execute(insert(table), values)
     row = shown(harness, message)
     assert row["reply"] == {"message_id": "m-1", "correlation": "c-1", "reply_to": ""}
-    assert [(each["name"], each["breaker"], each["note"]) for each in row["backends"]] == [
+    assert [(backend["name"], backend["breaker"], backend["note"]) for backend in row["backends"]] == [
         ("customs", "open", "no")
     ]
-    assert [(each["act"], each["outcome"], each["actor"]) for each in row["undertakings"]] == [
+    assert [(request["act"], request["outcome"], request["actor"]) for request in row["undertakings"]] == [
         ("replay", "done", "wang")
     ]
 

@@ -51,7 +51,7 @@ def test_a_repeat_is_shown_by_its_id_and_says_of_what_it_is_one_and_how_that_sta
     assert f"与先收到的报文 {first} 相同" in result.json["next"]["zh"]
 
 
-def said_over_amqp(harness: Harness, message: str, account: str, message_id: str) -> None:
+def record_reply(harness: Harness, message: str, account: str, message_id: str) -> None:
     values = {"message": message, "account": account, "message_id": message_id, "correlation": message_id}
     with harness.database.engine.begin() as connection:
         connection.execute(insert(replies), {**values, "reply_to": ""})
@@ -60,7 +60,7 @@ def said_over_amqp(harness: Harness, message: str, account: str, message_id: str
 def test_a_message_is_found_by_the_message_id_that_its_sender_gave_it(harness: Harness) -> None:
     message = sent(harness, "R1.xml")
     sent(harness, "R2.xml", "R2")
-    said_over_amqp(harness, message, BROKER, "urn:erp:4711")
+    record_reply(harness, message, BROKER, "urn:erp:4711")
     for command in ("show", "trace"):
         result = gateway(harness, "messages", command, "urn:erp:4711", "--json")
         assert (result.code, result.err) == (0, "")
@@ -73,8 +73,8 @@ def test_of_two_senders_with_one_message_id_the_newest_is_meant_and_the_other_is
     harness: Harness,
 ) -> None:
     first, second = sent(harness, "R1.xml"), accepted(harness, "R2")
-    said_over_amqp(harness, first, BROKER, "1")
-    said_over_amqp(harness, second, "trader-b", "1")
+    record_reply(harness, first, BROKER, "1")
+    record_reply(harness, second, "trader-b", "1")
     result = gateway(harness, "messages", "show", "1", "--json")
     assert result.json["id"] == second
     assert result.err == f"gateway: the newest of several by 1 is {second}; others: {first}\n"

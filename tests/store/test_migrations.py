@@ -100,13 +100,13 @@ def test_the_migration_makes_waits_for_a_file_searchable_by_any_spelling_of_its_
     }
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        for number, thing in enumerate(waiting):
+        for number, awaited in enumerate(waiting):
             connection.exec_driver_sql(
                 "INSERT INTO messages (id, kind, account, channel, name, sha256, size, received_at, moved_at,"
                 " facts, state, customs_status, findings, reason, revision, attempts, link_sequence,"
                 " link_digest, waiting_for) VALUES (?, 'inbound', 'a', 'sftp', 'n', '', 0, 0, 0,"
                 " '{}', 'waiting', 'none', '[]', '', 0, 0, 0, '', ?)",
-                (str(number), thing),
+                (str(number), awaited),
             )
     migrate(path)
     with engine.connect() as connection:
@@ -116,6 +116,6 @@ def test_the_migration_makes_waits_for_a_file_searchable_by_any_spelling_of_its_
 
 
 def test_a_home_is_brought_to_the_last_migration_that_there_is() -> None:
-    numbers = sorted(each.name[:4] for each in Path(versions.__path__[0]).glob("0*.py"))
+    numbers = sorted(path.name[:4] for path in Path(versions.__path__[0]).glob("0*.py"))
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
     assert numbers[-1] == NEWEST

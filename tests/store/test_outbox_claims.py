@@ -42,7 +42,9 @@ async def send(store: Store, sent: Arrival, **changes: Any) -> str:
     assert decision.facts is not None
     key = Key(party="1207980011", family="f", type="T", reference=sent.id)
     final = replace(receipt("accepted", f"Gateway_{sent.id}"), account=sent.account)
-    submissions: Sequence[Submission] = [replace(each, **changes) for each in decision.submissions]
+    submissions: Sequence[Submission] = [
+        replace(submission, **changes) for submission in decision.submissions
+    ]
     await store.messages.decide(
         replace(
             decision,
@@ -202,10 +204,10 @@ def test_a_delivery_that_waits_too_long_is_held_with_its_message_and_the_reason(
         await settle(store, items[1], DeliveryState.UNKNOWN, unsure=True)
         assert await store.outbox.give_up("customs", NOW, "over", SOON) == 0
         assert await store.outbox.give_up("customs", SOON, "over", SOON) == 2
-        assert [row(store, each).unsure for each in (waits, unknown)] == [False, True]
+        assert [row(store, message).unsure for message in (waits, unknown)] == [False, True]
         with store.database.engine.connect() as reader:
             rows = reader.execute(select(messages.c.state, messages.c.reason)).all()
-        assert [tuple(each) for each in rows] == [(State.HELD, "over")] * 2
+        assert [tuple(row) for row in rows] == [(State.HELD, "over")] * 2
         (pending, _other) = await store.pending_receipts.claim(NOW + timedelta(hours=1), NOW, {}, 10, SOON)
         assert pending.received.arrival.id == waits  # its sender has a final receipt, and hears of it
 
@@ -220,7 +222,7 @@ def test_a_delivery_is_diverted_to_the_first_alternative_that_is_usable(store: S
         assert await store.outbox.divert("customs", {"three"}, "down", SOON) == 0
         assert await store.outbox.divert("customs", {"two"}, "down", SOON) == 2
         assert await store.outbox.divert("customs", {"two"}, "down", SOON) == 0
-        assert [row(store, each).destination for each in (message, follows, stays)] == [
+        assert [row(store, sent_message).destination for sent_message in (message, follows, stays)] == [
             "two",
             "two",
             "customs",
@@ -262,12 +264,12 @@ def test_a_sender_is_notified_once_that_its_message_waits_for_a_destination_that
         down = {"customs": NOW}
         assert await store.pending_receipts.claim(NOW, NOW, down, 10, SOON) == ()  # not for long enough
         assert await store.pending_receipts.claim(NOW, SOON, {"association": NOW}, 10, SOON) == ()
-        (untold,) = await store.pending_receipts.claim(NOW, SOON, down, 10, SOON)
-        assert (untold.received.arrival.id, untold.down_since) == (message, NOW)
-        assert untold.facts is not None
+        (pending_receipt,) = await store.pending_receipts.claim(NOW, SOON, down, 10, SOON)
+        assert (pending_receipt.received.arrival.id, pending_receipt.down_since) == (message, NOW)
+        assert pending_receipt.facts is not None
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
-        await store.pending_receipts.send(untold, pending, SOON)
-        await store.pending_receipts.send(untold, pending, SOON)
+        await store.pending_receipts.send(pending_receipt, pending, SOON)
+        await store.pending_receipts.send(pending_receipt, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
         assert await store.pending_receipts.claim(NOW, SOON, down, 10, SOON) == ()
 
@@ -290,13 +292,13 @@ def test_a_pending_receipt_for_a_delivery_in_progress_is_sent_once_it_waits_agai
     async def test(store: Store) -> None:
         message = await send(store, arrival(1))
         pending = replace(receipt("waiting", "Gateway_waits"), final=False)
-        (untold,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
+        (pending_receipt,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
         (delivery,) = await store.outbox.claim("customs", 1, NOW)
-        await store.pending_receipts.send(untold, pending, SOON)
+        await store.pending_receipts.send(pending_receipt, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}"]
         await settle(store, delivery, DeliveryState.PENDING)
-        (untold,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
-        await store.pending_receipts.send(untold, pending, SOON)
+        (pending_receipt,) = await store.pending_receipts.claim(NOW, SOON, {"customs": NOW}, 10, SOON)
+        await store.pending_receipts.send(pending_receipt, pending, SOON)
         assert await names(store, Folder.INBOX) == [f"Gateway_{message}", "Gateway_waits"]
 
     run(store, test)
@@ -322,7 +324,7 @@ def test_the_status_of_a_destination_is_stored_beside_a_pause_and_each_pause_is_
         assert (await status_store.statuses())["customs"] == (opened.probing().tried(SOON), None)
         with store.database.engine.connect() as reader:
             rows = reader.execute(select(events.c.event, events.c.actor)).all()
-        assert [tuple(each) for each in rows] == [("backend-paused", "op"), ("backend-resumed", "op2")]
+        assert [tuple(row) for row in rows] == [("backend-paused", "op"), ("backend-resumed", "op2")]
 
     run(store, test)
 

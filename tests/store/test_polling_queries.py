@@ -87,7 +87,7 @@ def test_the_acts_of_one_person_are_counted_among_acts_alone(tmp_path: Path) -> 
         asked = StatementLog()
         asked.listen(harness.database.engine)
         acts_since(reader, NOW)
-        counting = next(each for each in asked.statements if "count(distinct" in each)
+        counting = next(statement for statement in asked.statements if "count(distinct" in statement)
         plan = reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", asked.statements[counting])
         steps = [row.detail for row in plan if row.detail.split()[1] == "events"]
     assert steps == ["SEARCH events USING INDEX events_of_operators (sequence>?)"]

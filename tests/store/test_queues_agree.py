@@ -29,7 +29,7 @@ from gateway.run.claims import LEASE
 from tests.support.acts import hold, reject, release, replay
 from tests.support.stores import (
     NOW,
-    TOLD,
+    PARSED_ANSWER,
     Store,
     accepted,
     arrival,
@@ -79,7 +79,9 @@ class Course:
         assert decision.facts is not None
         key = Key(party="1207980011", family="f", type="T", reference=sent.id)
         about = self.chance.choice(("", "A" * 26))
-        changed = [replace(each, about=about, alternatives=("two",)) for each in decision.submissions]
+        changed = [
+            replace(submission, about=about, alternatives=("two",)) for submission in decision.submissions
+        ]
         if changed and self.chance.random() < 0.4:
             changed.append(replace(changed[0], key=f"{sent.id}-2", destination="two", alternatives=()))
         own_receipt = replace(receipt("accepted", f"{sent.id}-{received.fence}"), account=sent.account)
@@ -107,9 +109,9 @@ class Course:
     async def send(self) -> None:
         limit = self.chance.randint(1, 3)
         claimed = await self.store.outbox.claim(self.chance.choice(PLACES), limit, self.now)
-        for each in claimed:
-            assert each.unknown or each.submission.key not in self.maybe_taken
-            self.maybe_taken.add(each.submission.key)
+        for item in claimed:
+            assert item.unknown or item.submission.key not in self.maybe_taken
+            self.maybe_taken.add(item.submission.key)
         self.sending += claimed
 
     async def settle(self) -> None:
@@ -185,7 +187,7 @@ class Course:
             return
         status = self.chance.choice((CustomsStatus.STORED, CustomsStatus.RELEASED))
         self.added += 1
-        numbered = replace(TOLD, seq_no=f"I{row}")
+        numbered = replace(PARSED_ANSWER, seq_no=f"I{row}")
         declaration = await self.store.answers.target(numbered, row, "customs")
         if declaration is not None:
             matched = customs_says_of(status, f"L{self.added}".encode(), declaration)
@@ -236,10 +238,10 @@ class Course:
         query = [row[0] for row in self._rows(select(column).where(*where).order_by(column))]
         return self.chance.choice(query) if query else None
 
-    def _one(self, of: list[Any]) -> Any:
+    def _one(self, choices: list[Any]) -> Any:
         """Some are kept, so that their outcome may come a second time."""
-        place = self.chance.randrange(len(of))
-        return of[place] if self.chance.random() < 0.3 else of.pop(place)
+        place = self.chance.randrange(len(choices))
+        return choices[place] if self.chance.random() < 0.3 else choices.pop(place)
 
     def _soon(self) -> datetime:
         return self.now + timedelta(seconds=self.chance.choice((0, 0, 90)))

@@ -22,7 +22,7 @@ from tests.support.stores import NOW, Store, accepted, add_and_claim, arrival, r
 LATER = NOW + timedelta(minutes=5)
 
 
-def hand_over(store: Store) -> None:
+def write_receipts(store: Store) -> None:
     """Two declarations of `broker` are accepted, one receipt each."""
 
     async def work() -> None:
@@ -45,17 +45,17 @@ def claim(store: Store, account: str | None, at: timedelta = timedelta()) -> lis
 @pytest.fixture
 def folders(store: Store) -> Store:
     register(store, "broker", Delivery.FOLDER, 1)
-    hand_over(store)
+    write_receipts(store)
     return store
 
 
 def test_receipts_of_an_account_with_folders_are_due_to_it_alone_the_oldest_first(folders: Store) -> None:
     claimed = claim(folders, "broker")
-    assert [(each.name, each.message_name, each.reference) for each in claimed] == [
+    assert [(item.name, item.message_name, item.reference) for item in claimed] == [
         ("Gateway_1.zip", "1.zip", "R-1"),
         ("Gateway_2.zip", "2.zip", "R-2"),
     ]
-    assert {(each.account, each.folder, each.verdict, each.final) for each in claimed} == {
+    assert {(item.account, item.folder, item.verdict, item.final) for item in claimed} == {
         ("broker", Folder.INBOX, "accepted", True)
     }
     assert claimed[0].body == b"accepted"
@@ -76,11 +76,11 @@ def test_a_receipt_left_by_another_node_is_claimed_again_and_the_earlier_claim_w
 ) -> None:
     deliveries, before = SqlReceiptDeliveries(folders.database), claim(folders, "broker")
     first, second = claim(folders, "broker")
-    assert [first.fence, second.fence] == [each.fence + 1 for each in before]
+    assert [first.fence, second.fence] == [delivery.fence + 1 for delivery in before]
     asyncio.run(deliveries.posted(before, NOW))
     asyncio.run(deliveries.later(before, LATER))
     asyncio.run(deliveries.posted([first], NOW))
-    assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
+    assert [delivery.receipt for delivery in claim(folders, "broker")] == [second.receipt]
 
 
 def test_another_node_gets_what_one_claimed_only_when_its_lease_is_over(folders: Store) -> None:
@@ -90,7 +90,7 @@ def test_another_node_gets_what_one_claimed_only_when_its_lease_is_over(folders:
     assert claim(folders, "broker") == []
     assert asyncio.run(folders.claims.take_over(NOW + LEASE)) == 2
     taken = claim(folders, "broker", LEASE)
-    assert [each.receipt for each in taken] == [first.receipt, second.receipt]
+    assert [delivery.receipt for delivery in taken] == [first.receipt, second.receipt]
     folders.database.owner = one
     asyncio.run(deliveries.posted([first], NOW))
     folders.database.owner = "another node"
@@ -101,7 +101,7 @@ def test_another_node_gets_what_one_claimed_only_when_its_lease_is_over(folders:
 def test_an_account_with_one_receipt_waits_for_one_of_anothers_many(store: Store) -> None:
     register(store, "broker", Delivery.AMQP, 1)
     register(store, "other", Delivery.AMQP, 2)
-    hand_over(store)
+    write_receipts(store)
     row = {"account": "other", "item": 1_000, "due_at": NOW, "fence": 0}
 
     def add(transaction: Transaction) -> None:
@@ -117,14 +117,14 @@ def test_an_account_with_one_receipt_waits_for_one_of_anothers_many(store: Store
 def test_a_receipt_that_its_account_removes_is_not_delivered(folders: Store) -> None:
     first, second = claim(folders, "broker")
     asyncio.run(folders.mailbox.collected("broker", first.receipt, NOW, removed=True))
-    assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
+    assert [delivery.receipt for delivery in claim(folders, "broker")] == [second.receipt]
     asyncio.run(folders.mailbox.collected("another", second.receipt, NOW, removed=True))
-    assert [each.receipt for each in claim(folders, "broker")] == [second.receipt]
+    assert [delivery.receipt for delivery in claim(folders, "broker")] == [second.receipt]
 
 
 def test_receipts_of_an_account_over_amqp_name_the_reply_queue_of_its_message(store: Store) -> None:
     register(store, "broker", Delivery.AMQP, 1)
-    hand_over(store)
+    write_receipts(store)
     row = {
         "message": arrival(1).id,
         "account": "broker",
@@ -142,7 +142,7 @@ def test_receipts_of_an_account_over_amqp_name_the_reply_queue_of_its_message(st
 
 def test_receipts_of_an_account_that_fetches_them_are_never_due(store: Store) -> None:
     register(store, "broker", Delivery.INBOX, 1)
-    hand_over(store)
+    write_receipts(store)
     assert claim(store, "broker") == claim(store, None) == []
 
 

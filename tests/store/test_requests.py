@@ -41,8 +41,8 @@ async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = ""
     owed = Obligation(due=due, documents=(INVOICE, CONTRACT), sources=("GAC",))
     decision = accepted(sent)
     await add_and_claim(store, sent)
-    brought = DeclarationOutcome(obligation=owed, brings=tuple(attached.split()))
-    await store.messages.decide(replace(decision, outcome=brought), NOW)
+    outcome = DeclarationOutcome(obligation=owed, brings=tuple(attached.split()))
+    await store.messages.decide(replace(decision, outcome=outcome), NOW)
     return sent
 
 
@@ -52,7 +52,7 @@ async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsSt
     await store.answers.file([replace(matched, effect=replace(matched.effect, deadline=deadline))])
 
 
-async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
+async def send_documents(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
     sent = arrival(number)
     belongs_to = DeclarationRecord(
         about="",
@@ -83,13 +83,13 @@ async def bring(store: Store, declaration: Arrival, *codes: str, number: int = 2
     await store.messages.decide(decision, NOW)
 
 
-async def tell(store: Store, now: datetime = NOW) -> list[tuple[RequestReason, tuple[str, ...]]]:
+async def send_requests(store: Store, now: datetime = NOW) -> list[tuple[RequestReason, tuple[str, ...]]]:
     """What is asked now, told under the number of the request."""
     await store.requests.remind(now, REMINDERS)
     asked = await store.requests.claim(10, now)
-    for each in asked:
-        await store.requests.send(each, _receipts(each), now)
-    return [(each.why, each.documents) for each in asked]
+    for request in asked:
+        await store.requests.send(request, _receipts(request), now)
+    return [(request.why, request.documents) for request in asked]
 
 
 def _receipts(asked: DocumentRequest) -> Sequence[Receipt]:
@@ -107,12 +107,12 @@ async def owed(store: Store, now: datetime, *, overdue: bool = False) -> list[st
 def test_documents_missing_after_a_release_are_requested_once(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store, attached=INVOICE)
-        assert await tell(store) == []
+        assert await send_requests(store) == []
         await release(store, sent)
-        assert await tell(store) == [(RequestReason.DUE, (CONTRACT,))]
-        assert await tell(store) == []
+        assert await send_requests(store) == [(RequestReason.DUE, (CONTRACT,))]
+        assert await send_requests(store) == []
         await release(store, sent, CustomsStatus.CLOSED)
-        assert await tell(store) == []
+        assert await send_requests(store) == []
         assert [name for name in await names(store, Folder.INBOX) if "Request" in name] == ["Request_1.xml"]
 
     asyncio.run(run())
@@ -122,7 +122,7 @@ def test_nothing_is_asked_where_nothing_is_missing_or_the_papers_are_kept(store:
     async def run() -> None:
         sent = await declare(store, attached=f"{INVOICE} {CONTRACT}")
         await release(store, sent)
-        assert await tell(store, DUE_AT + DAY) == []
+        assert await send_requests(store, DUE_AT + DAY) == []
 
     asyncio.run(run())
 
@@ -131,7 +131,7 @@ def test_nobody_is_chased_for_papers_that_are_kept(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store, Due.KEPT)
         await release(store, sent)
-        assert await tell(store, DUE_AT + DAY) == []
+        assert await send_requests(store, DUE_AT + DAY) == []
         assert await owed(store, DUE_AT + DAY) == []
 
     asyncio.run(run())
@@ -141,9 +141,9 @@ def test_reminders_follow_and_end_when_it_is_overdue(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        await tell(store)
-        said_on = {days: await tell(store, NOW + days * DAY) for days in range(14)}
-        assert {days: why for days, requests in said_on.items() for why, _documents in requests} == {
+        await send_requests(store)
+        requests_by_day = {days: await send_requests(store, NOW + days * DAY) for days in range(14)}
+        assert {days: why for days, requests in requests_by_day.items() for why, _documents in requests} == {
             7: RequestReason.REMINDER,
             10: RequestReason.REMINDER,
             11: RequestReason.OVERDUE,
@@ -157,7 +157,7 @@ def test_of_reminders_that_a_stopped_node_missed_only_the_last_is_sent(store: St
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        assert [why for why, _documents in await tell(store, NOW + 30 * DAY)] == [
+        assert [why for why, _documents in await send_requests(store, NOW + 30 * DAY)] == [
             RequestReason.DUE,
             RequestReason.OVERDUE,
         ]
@@ -169,16 +169,19 @@ def test_documents_that_arrive_later_shorten_the_obligation_and_the_last_ends_it
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        await bring(store, sent, CONTRACT)
+        await send_documents(store, sent, CONTRACT)
         assert await owed(store, NOW) == [INVOICE]
-        assert (await tell(store, NOW + 7 * DAY))[-1] == (RequestReason.REMINDER, (INVOICE,))
-        await bring(store, sent, INVOICE, number=3)
+        assert (await send_requests(store, NOW + 7 * DAY))[-1] == (RequestReason.REMINDER, (INVOICE,))
+        await send_documents(store, sent, INVOICE, number=3)
         assert await owed(store, NOW) == []
-        assert await tell(store, DUE_AT + DAY) == []
+        assert await send_requests(store, DUE_AT + DAY) == []
         shown = await store.database.read(lambda reader: show_owed(reader, sent.id, NOW))
         assert shown is not None
-        assert [each["documents"] for each in shown["packages"]] == [[CONTRACT], [INVOICE]]
-        assert [each["why"] for each in shown["requests"]] == [RequestReason.DUE, RequestReason.REMINDER]
+        assert [package["documents"] for package in shown["packages"]] == [[CONTRACT], [INVOICE]]
+        assert [request["why"] for request in shown["requests"]] == [
+            RequestReason.DUE,
+            RequestReason.REMINDER,
+        ]
         assert shown["fulfilled_at"] is not None
 
     asyncio.run(run())
@@ -187,9 +190,9 @@ def test_documents_that_arrive_later_shorten_the_obligation_and_the_last_ends_it
 def test_documents_that_come_before_the_release_are_not_asked_for(store: Store) -> None:
     async def run() -> None:
         sent = await declare(store)
-        await bring(store, sent, CONTRACT, INVOICE)
+        await send_documents(store, sent, CONTRACT, INVOICE)
         await release(store, sent)
-        assert await tell(store, DUE_AT + DAY) == []
+        assert await send_requests(store, DUE_AT + DAY) == []
 
     asyncio.run(run())
 
@@ -198,9 +201,9 @@ def test_nobody_is_reminded_of_a_declaration_that_customs_has_deleted(store: Sto
     async def run() -> None:
         sent = await declare(store)
         await release(store, sent)
-        await tell(store)
+        await send_requests(store)
         await customs_says(store, sent, CustomsStatus.DELETED, b"D")
-        assert await tell(store, DUE_AT + DAY) == []
+        assert await send_requests(store, DUE_AT + DAY) == []
         assert await owed(store, DUE_AT + DAY) == []
 
     asyncio.run(run())

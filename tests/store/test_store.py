@@ -56,11 +56,11 @@ def test_a_claimed_message_is_no_one_elses_until_its_lease_ends(store: Store) ->
 def test_messages_are_claimed_oldest_first_and_no_more_than_asked_for(store: Store) -> None:
     async def run() -> None:
         sent = [arrival(number) for number in range(1, 6)]
-        for each in sent:
-            await store.messages.add(each)
+        for upload in sent:
+            await store.messages.add(upload)
         first = await store.messages.claim(2, NOW, LEASE)
         rest = await store.messages.claim(10, NOW, LEASE)
-        assert [received.arrival.id for received in (*first, *rest)] == [each.id for each in sent]
+        assert [received.arrival.id for received in (*first, *rest)] == [upload.id for upload in sent]
 
     asyncio.run(run())
 
@@ -69,13 +69,13 @@ def test_an_account_with_many_messages_does_not_keep_anothers_waiting(store: Sto
     async def run() -> None:
         many = [arrival(number, "busy") for number in range(1, 9)]
         one = arrival(9, "other")
-        for each in (*many, one):
-            await store.messages.add(each)
+        for upload in (*many, one):
+            await store.messages.add(upload)
         first = await store.messages.claim(2, NOW, LEASE)
         assert [received.arrival.id for received in first] == [many[0].id, one.id]
         # The other account has nothing more: all places are the first one's, in its order.
         rest = await store.messages.claim(3, NOW, LEASE)
-        assert [received.arrival.id for received in rest] == [each.id for each in many[1:4]]
+        assert [received.arrival.id for received in rest] == [upload.id for upload in many[1:4]]
         late = arrival(10, "other")
         await store.messages.add(late)
         (next_,) = await store.messages.claim(1, NOW, LEASE)
@@ -110,8 +110,8 @@ def test_recovery_releases_claims_and_keeps_their_attempts(store: Store) -> None
 def test_of_messages_whose_judgement_broke_off_only_as_many_are_claimed_as_asked_for(store: Store) -> None:
     async def run() -> None:
         sent = [arrival(number) for number in range(1, 7)]
-        for each in sent[:5]:
-            await store.messages.add(each)
+        for upload in sent[:5]:
+            await store.messages.add(upload)
         assert len(await store.messages.claim(5, NOW, LEASE, again=2)) == 5
         assert await store.restarted() == 5
         await store.messages.add(sent[5])
@@ -122,7 +122,7 @@ def test_of_messages_whose_judgement_broke_off_only_as_many_are_claimed_as_asked
         # The attempts of those that were left alone are as before.
         rest = await store.messages.claim(10, NOW, LEASE)
         assert [(received.arrival.id, received.attempts) for received in rest] == [
-            (each.id, 2) for each in sent[2:5]
+            (upload.id, 2) for upload in sent[2:5]
         ]
 
     asyncio.run(run())
@@ -445,7 +445,7 @@ def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> N
         sent = arrival()
         await accept(store, sent)
         body = [b"L", b"R"]
-        waits = [replace(WAITS, answer=Answer(id="1", name="answer.xml", body=each)) for each in body]
+        waits = [replace(WAITS, answer=Answer(id="1", name="answer.xml", body=content)) for content in body]
         assert await store.answers.file(waits) == waits
         declaration = await target_of(store, sent)
         stored, closed = (
@@ -546,7 +546,7 @@ def test_a_change_that_fails_takes_nothing_else_with_it(store: Store) -> None:
     async def run() -> None:
         same = arrival(1)
         outcomes = await asyncio.gather(
-            *(store.messages.add(each) for each in (arrival(2), same, same, arrival(3))),
+            *(store.messages.add(upload) for upload in (arrival(2), same, same, arrival(3))),
             return_exceptions=True,
         )
         assert [outcome is None for outcome in outcomes] == [True, True, False, True]

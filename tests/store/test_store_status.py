@@ -44,7 +44,7 @@ def newest(harness: Harness) -> Row:
 def checks(harness: Harness) -> dict[str, str]:
     """What doctor finds wrong."""
     shown = gateway(harness, "doctor", "--json").json
-    return {each["check"]: each["detail"] for each in shown if not each["ok"]}
+    return {check["check"]: check["detail"] for check in shown if not check["ok"]}
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def test_a_receipt_that_was_signed_outside_the_validity_is_not_valid(
     harness: Harness, tmp_path: Path
 ) -> None:
     decision = harness.judgement(harness.received(BROKER, "R1.xml", b"<a/>"))
-    receipt = next(each for each in decision.receipts if each.name.startswith("Gateway_"))
+    receipt = next(receipt for receipt in decision.receipts if receipt.name.startswith("Gateway_"))
     file, pem = tmp_path / "receipt.xml", harness.home.certificate
     file.write_bytes(receipt.body)
     good = gateway(harness, "receipts", "verify", str(file), "--certificate", str(pem))

@@ -40,13 +40,13 @@ def test_tail_yields_events_as_they_are_committed_until_it_is_ended(harness: Har
         after = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert [(each["event"], each["state"], each["reference"]) for each in (*before, *after)] == [
+    assert [(event["event"], event["state"], event["reference"]) for event in (*before, *after)] == [
         ("received", "received", "R1"),
         ("passed", "accepted", "R1"),
         ("received", "received", after[0]["reference"]),  # read before or after it was judged
         ("passed", "accepted", "R2"),
     ]
-    assert [each["sequence"] for each in (*before, *after)] == [1, 2, 3, 4]
+    assert [event["sequence"] for event in (*before, *after)] == [1, 2, 3, 4]
     assert before[0]["account"] == before[0]["actor"] == "broker-aa"
 
 

@@ -43,7 +43,7 @@ from tests.support.stores import (
 )
 
 NUMBER: Final = "195200016172325"
-THING: Final = f"agreement {NUMBER}"
+AWAITED: Final = f"agreement {NUMBER}"
 UNTIL: Final = NOW + timedelta(hours=48)
 AGREEMENT: Final = Agreement(
     number=NUMBER,
@@ -55,13 +55,13 @@ AGREEMENT: Final = Agreement(
 )
 
 
-def read(thing: str) -> Awaited:
-    awaited = Awaited.read(thing)
+def read(text: str) -> Awaited:
+    awaited = Awaited.read(text)
     assert awaited is not None
     return awaited
 
 
-def waiting_decision(sent: Arrival, attempt: int = 1, *, thing: str = THING, seen: int = 0) -> Decision:
+def waiting_decision(sent: Arrival, attempt: int = 1, *, awaited: str = AWAITED, seen: int = 0) -> Decision:
     own_receipt = Receipt(
         account="broker",
         name=f"Gateway_waits_{attempt}_{sent.name}",
@@ -75,7 +75,7 @@ def waiting_decision(sent: Arrival, attempt: int = 1, *, thing: str = THING, see
         fence=attempt,
         event=Event.WAITING,
         receipts=(own_receipt,),
-        wait=Wait(thing=read(thing), seen=seen, until=UNTIL),
+        wait=Wait(thing=read(awaited), seen=seen, until=UNTIL),
     )
 
 
@@ -102,7 +102,7 @@ async def notify(store: Store, act: NoticeAct = Act.CONFIRMED, *, holds: bool = 
     )
     await store.messages.add(notice)
     claimed = await store.messages.claim(10, NOW, LEASE)
-    assert notice in [each.arrival for each in claimed]
+    assert notice in [item.arrival for item in claimed]
     decision = Decision(
         message=notice.id,
         attempt=1,
@@ -150,7 +150,7 @@ def test_a_waiting_message_says_for_what_and_until_when_and_stays_visible_to_its
         sent = arrival()
         await wait(store, sent)
         row = row_of(store, sent)
-        assert (row.state, row.waiting_for, row.until) == (State.WAITING, THING, UNTIL)
+        assert (row.state, row.waiting_for, row.until) == (State.WAITING, AWAITED, UNTIL)
         assert await names(store, Folder.OUTBOX) == [sent.name]
         assert await names(store, Folder.INBOX) == [f"Gateway_waits_1_{sent.name}"]
         assert await store.messages.claim(10, NOW + LEASE * 2, LEASE) == ()
@@ -162,7 +162,7 @@ def test_the_coming_of_the_thing_wakes_what_waits_for_it_and_nothing_else(store:
     async def test() -> None:
         sent, other = arrival(1), arrival(2)
         await wait(store, sent)
-        await wait(store, other, thing="agreement 9")
+        await wait(store, other, awaited="agreement 9")
         await notify(store)
         assert (row_of(store, sent).state, row_of(store, other).state) == (State.RECEIVED, State.WAITING)
         (woken,) = await store.messages.claim(10, NOW, LEASE)
@@ -212,7 +212,7 @@ def test_a_message_that_waited_too_long_is_judged_a_last_time_with_what_it_waite
         assert await store.messages.expire(UNTIL) == 1
         assert await store.messages.expire(UNTIL) == 0
         (overdue,) = await store.messages.claim(1, UNTIL, LEASE)
-        assert (overdue.arrival, overdue.overdue) == (sent, THING)
+        assert (overdue.arrival, overdue.overdue) == (sent, AWAITED)
         refusal = Decision(
             message=sent.id,
             attempt=1,
@@ -251,12 +251,12 @@ def test_of_two_declarations_under_one_agreement_for_one_shipment_the_second_is_
         first, second = arrival(1), arrival(2)
         await add_and_claim(store, first, second)
         outcomes = await asyncio.gather(
-            *(store.messages.decide(under(each, store), NOW) for each in (first, second)),
+            *(store.messages.decide(under(message, store), NOW) for message in (first, second)),
         )
         assert list(outcomes) == [Applied(State.ACCEPTED), Refusal.SUPERSEDED]
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (AgreementState.USED, first.id)
-        assert [each.message for each in rows(store, deliveries)] == [first.id]
+        assert [row.message for row in rows(store, deliveries)] == [first.id]
 
     run(test)
 
@@ -266,11 +266,11 @@ def test_a_long_term_mandate_is_used_by_many(store: Store) -> None:
         await notify(store, kind=AgreementKind.LONG_TERM)
         first, second = arrival(1), arrival(2)
         await add_and_claim(store, first, second)
-        for each in (first, second):
-            assert await store.messages.decide(under(each, store), NOW) == Applied(State.ACCEPTED)
+        for message in (first, second):
+            assert await store.messages.decide(under(message, store), NOW) == Applied(State.ACCEPTED)
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (AgreementState.IN_FORCE, None)
-        acts = [(each.act, each.message) for each in rows(store, agreement_acts, number=NUMBER)][1:]
+        acts = [(act.act, act.message) for act in rows(store, agreement_acts, number=NUMBER)][1:]
         assert acts == [(Act.USED, first.id), (Act.USED, second.id)]
 
     run(test)
@@ -291,7 +291,7 @@ def test_a_notice_that_was_judged_on_an_older_state_is_not_written(store: Store)
                 store.database.submit(
                     partial(apply_notice, change=change, notice=arrival(9), actor="association", at=NOW)
                 ).result()
-        assert [each.act for each in rows(store, agreement_acts)] == [
+        assert [row.act for row in rows(store, agreement_acts)] == [
             Act.CONFIRMED,
             Act.USED,
         ]
@@ -317,7 +317,7 @@ def test_an_agreement_is_released_when_customs_refuses_and_only_then(
         assert await customs_says(store, sent, status, b"<b/>")
         (row,) = rows(store, agreements, number=NUMBER)
         assert (row.state, row.used_by) == (state, None if acts else sent.id)
-        assert [each.act for each in rows(store, agreement_acts)] == [
+        assert [act.act for act in rows(store, agreement_acts)] == [
             Act.CONFIRMED,
             Act.USED,
             *acts,
@@ -345,14 +345,14 @@ def test_a_revoked_agreement_holds_what_customs_has_not_taken_where_the_notice_s
         await notify(store, kind=AgreementKind.LONG_TERM)
         taken, sending, waiting = arrival(1), arrival(2), arrival(3)
         await add_and_claim(store, taken, sending, waiting)
-        for each in (taken, sending):
-            await store.messages.decide(under(each, store), NOW)
+        for delivery in (taken, sending):
+            await store.messages.decide(under(delivery, store), NOW)
         first, second = await store.outbox.claim("customs", 10, NOW)
         await store.outbox.settle(first, DeliveryState.DELIVERED, "", NOW, NOW)
         await store.messages.decide(under(waiting, store), NOW)
         await notify(store, Act.TERMINATED, holds=True, kind=AgreementKind.LONG_TERM)
 
-        states = [row_of(store, each).state for each in (taken, sending, waiting)]
+        states = [row_of(store, delivery).state for delivery in (taken, sending, waiting)]
         assert states == [State.DELIVERED, State.HELD, State.HELD]
         assert NUMBER in row_of(store, waiting).reason
         assert [row.state for row in rows(store, deliveries)] == ["delivered", "sending", "held"]

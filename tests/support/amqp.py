@@ -94,7 +94,7 @@ class Platform:
 
     async def hear(self, queue: AbstractQueue | None = None) -> AbstractIncomingMessage:
         """The next message of a queue, waited for."""
-        return await heard(queue or self.receipts)
+        return await next_message(queue or self.receipts)
 
     async def final(self, of: str, queue: AbstractQueue | None = None) -> AbstractIncomingMessage:
         """The final gateway receipt with this correlation id; what comes before it is taken and left."""
@@ -110,7 +110,7 @@ class Platform:
                 return message
 
 
-async def heard(queue: AbstractQueue) -> AbstractIncomingMessage:
+async def next_message(queue: AbstractQueue) -> AbstractIncomingMessage:
     while (message := await queue.get(no_ack=True, fail=False)) is None:
         await asyncio.sleep(0.05)
     return message
@@ -120,7 +120,7 @@ async def dead(rabbit: Rabbit, vhost: str, of: str | None) -> AbstractIncomingMe
     """The next message with this correlation id that was put aside."""
     async with await aio_pika.connect(rabbit.url(vhost, "gateway")) as connection:
         queue = await (await connection.channel()).get_queue("gateway.dead", ensure=False)
-        while (message := await heard(queue)).correlation_id != of:
+        while (message := await next_message(queue)).correlation_id != of:
             pass
         return message
 
@@ -144,7 +144,7 @@ class AmqpHome:
 
     def _connected(self) -> set[str]:
         logged = [json.loads(line) for line in self.gateway.log.read_text("utf-8").splitlines()]
-        return {each["connection"] for each in logged if each["event"] == "broker connected"}
+        return {entry["connection"] for entry in logged if entry["event"] == "broker connected"}
 
 
 def founded(folder: Path, rabbit: Rabbit, port: int | None = None) -> AmqpHome:

@@ -41,12 +41,12 @@ def _vhost(rabbit: Rabbit) -> str:
     return rabbit.vhost()
 
 
-def lodge(folder: Path, rabbit: Rabbit) -> None:
+def write_login(folder: Path, rabbit: Rabbit) -> None:
     """Gives the customs of this folder queues of its own; their names stand beside the folder."""
     home = _beside(folder)
     home.mkdir()
     number = next(_NUMBERS)
-    queues = {each: f"{each}-{number}" for each in ("submissions", "answers", "questions")}
+    queues = {purpose: f"{purpose}-{number}" for purpose in ("submissions", "answers", "questions")}
     settings = backend_settings(rabbit, home, _vhost(rabbit), **queues)
     (home / "settings.json").write_text(settings.model_dump_json())
 
@@ -87,7 +87,7 @@ class OverAmqp:
         return await self._there(self._gateway.ask(key))
 
     async def answers(self, limit: int) -> Sequence[Answer]:
-        return await self._there(self._heard(limit))
+        return await self._there(self._read_answers(limit))
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         await self._there(self._gateway.acknowledge(ids))
@@ -137,7 +137,7 @@ class OverAmqp:
             (rows,) = database.execute("SELECT count(*) FROM calls WHERE key = ?", (key,)).fetchone()
             return int(rows)
 
-    async def _heard(self, limit: int) -> Sequence[Answer]:
+    async def _read_answers(self, limit: int) -> Sequence[Answer]:
         """What is held once a mark has come that was put behind all that customs had to say."""
         async with asyncio.timeout(WITHIN):
             while await self._customs.answers(1):
@@ -145,8 +145,8 @@ class OverAmqp:
             mark = answer(f"mark {next(_NUMBERS)}", None, "mark", b"mark")
             await self._channel.default_exchange.publish(mark, self._answers)
             held: Sequence[Answer] = ()
-            while "mark" not in (each.name for each in held):
+            while "mark" not in (row.name for row in held):
                 await asyncio.sleep(0.01)
                 held = await self._gateway.answers(1 << 30)
-        await self._gateway.acknowledge([each.id for each in held if each.name == "mark"])
-        return [each for each in held if each.name != "mark"][:limit]
+        await self._gateway.acknowledge([row.id for row in held if row.name == "mark"])
+        return [row for row in held if row.name != "mark"][:limit]

@@ -76,7 +76,7 @@ def _first(markup: str) -> bytes:
 
 def _in_head(attribute: str, number: int) -> bytes:
     """DecHead with so many attributes, each with its number in place of `{}`."""
-    attributes = " ".join(attribute.replace("{}", str(each)) for each in range(number))
+    attributes = " ".join(attribute.replace("{}", str(index)) for index in range(number))
     return changed(("<DecHead>", f"<DecHead {attributes}>"))
 
 

@@ -20,7 +20,7 @@ HAN: Final = re.compile("[\u4e00-\u9fff]")
 
 # What is not said, and what is said instead. Where a word is right in another sense, what stands around it
 # is excepted.
-NOT_SAID: Final = {
+UNUSUAL_TERMS: Final = {
     # who
     r"经营单位|贸易商": "境内收发货人",
     r"(?<![境内外口])收发货人": "境内收发货人",
@@ -75,7 +75,7 @@ def misused(text: str) -> list[str]:
     """What of a text is not said so."""
     return [
         f"{match[0]!r} in {text!r}: {instead}"
-        for wrong, instead in (NOT_SAID | FORM).items()
+        for wrong, instead in (UNUSUAL_TERMS | FORM).items()
         if (match := re.search(wrong, text)) is not None
     ]
 
@@ -86,12 +86,12 @@ def catalogue() -> dict[str, str]:
 
 def rules() -> dict[str, str]:
     types = Families.load(files("schemas")).types
-    return {each.id: each.zh for type_ in types if type_.rules is not None for each in type_.rules.assertions}
+    return {rule.id: rule.zh for type_ in types if type_.rules is not None for rule in type_.rules.assertions}
 
 
 def written_in_code() -> Iterator[tuple[str, str]]:
     """The string constants with Chinese in them, the pieces of an f-string joined, and where they stand."""
-    for path in sorted(each for folder in ("gateway", "adapters") for each in (ROOT / folder).rglob("*.py")):
+    for path in sorted(file for folder in ("gateway", "adapters") for file in (ROOT / folder).rglob("*.py")):
         where = str(path.relative_to(ROOT))
         if where.startswith("adapters/sandbox/") or where == "gateway/model/trade_words.py":
             continue  # the sandbox speaks as customs does, and lists have customs' own words
@@ -102,14 +102,16 @@ def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     inner, docs = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            inner |= {id(each) for each in ast.walk(node) if each is not node}
+            inner |= {id(child) for child in ast.walk(node) if child is not node}
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             docs.add(id(node.value))
     for node in ast.walk(tree):
         if id(node) in inner | docs:
             continue
         if isinstance(node, ast.JoinedStr):
-            text = "".join(str(each.value) if isinstance(each, ast.Constant) else "X" for each in node.values)
+            text = "".join(
+                str(value.value) if isinstance(value, ast.Constant) else "X" for value in node.values
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
         else:
@@ -120,19 +122,19 @@ def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def english_in_chinese() -> Iterator[str]:
     """The findings whose detail has English words in it and no Chinese ones beside it."""
-    for path in sorted(each for folder in ("gateway", "adapters") for each in (ROOT / folder).rglob("*.py")):
+    for path in sorted(file for folder in ("gateway", "adapters") for file in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "finding":
-                keywords = {each.arg: each.value for each in node.keywords}
+                keywords = {keyword.arg: keyword.value for keyword in node.keywords}
                 detail = keywords.get("detail")
                 if detail is not None and "detail_zh" not in keywords and _has_words(detail):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
 def _has_words(detail: ast.expr) -> bool:
-    literal = [each.value for each in ast.walk(detail) if isinstance(each, ast.Constant)]
+    literal = [node.value for node in ast.walk(detail) if isinstance(node, ast.Constant)]
     words = re.compile(r"(?<![A-Za-z])[a-z]{2,}:? |(?<![#A-Za-z])[a-z]{3,}$")
-    return any(isinstance(each, str) and words.search(each) for each in literal)
+    return any(isinstance(text, str) and words.search(text) for text in literal)
 
 
 def configured() -> Iterator[tuple[str, str]]:
@@ -147,11 +149,11 @@ def configured() -> Iterator[tuple[str, str]]:
 
 def _of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _of(each, f"{key}.{name}".lstrip("."))
+        for name, item in value.items():
+            yield from _of(item, f"{key}.{name}".lstrip("."))
     elif isinstance(value, list):
-        for each in value:
-            yield from _of(each, key)
+        for item in value:
+            yield from _of(item, key)
     elif isinstance(value, str) and HAN.search(value):
         yield key, value
 

@@ -1,4 +1,4 @@
-"""What customs says of declarations at a desk, taken in as a node takes it in."""
+"""Answers of customs to declarations of a harness, taken in as a node does."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -24,7 +24,9 @@ def clock() -> datetime:
     return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
 
-def say(harness: Harness, message: str, seq_no: str, entry_id: str, channel: str, note: str = "说明") -> None:
+def customs_answers(
+    harness: Harness, message: str, seq_no: str, entry_id: str, channel: str, note: str = "说明"
+) -> None:
     """One DEC_RESULT for the declaration in `message`."""
     body = _RESULT.format(seq_no=seq_no, entry_id=entry_id, channel=channel, note=note).encode()
     answer(harness, "customs", Answer(id=f"{message}-{channel}", name="r.xml", body=body, key=message))

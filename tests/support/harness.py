@@ -56,7 +56,7 @@ def _shared_home() -> TemporaryDirectory[str]:
 
 
 class _Judges:
-    """ports.Judges at the desk: in this process, with the home's own signer."""
+    """ports.Judges in this process, with the home's own signer."""
 
     slots = workers = 1
 
@@ -215,5 +215,5 @@ class Harness:
         message_ids = {row["id"] for row in before["messages"]}
         for name in ("deliveries", "holders", "parties"):
             assert after[name] == before[name]
-        for name, of in (("messages", "id"), ("receipts", "message"), ("events", "message")):
-            assert [row for row in after[name] if row[of] in message_ids] == before[name]
+        for name, column in (("messages", "id"), ("receipts", "message"), ("events", "message")):
+            assert [row for row in after[name] if row[column] in message_ids] == before[name]

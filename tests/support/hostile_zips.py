@@ -48,8 +48,8 @@ def quoted_overlap(files: int = 4, size: int = 300_000) -> bytes:
     return out + directory + end
 
 
-def _unicode_path(of: bytes, says: str) -> bytes:
-    body = b"\x01" + pack("<I", zlib.crc32(of)) + says.encode()
+def _unicode_path(name: bytes, says: str) -> bytes:
+    body = b"\x01" + pack("<I", zlib.crc32(name)) + says.encode()
     return pack("<2H", 0x7075, len(body)) + body
 
 

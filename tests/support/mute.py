@@ -30,5 +30,5 @@ class MuteServer:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
-        for each in self._taken:
-            each.close()
+        for connection in self._taken:
+            connection.close()

@@ -1,4 +1,4 @@
-"""Messages for operators' acts at a desk: refused ones, and ones that waited or were accepted, then held."""
+"""Messages for operators' acts: refused ones, and ones that waited or were accepted, then held."""
 
 import asyncio
 import io
@@ -39,7 +39,7 @@ class CommandResult:
 
 
 def gateway(harness: Harness, *arguments: str) -> CommandResult:
-    """The command on the desk's home, in this process."""
+    """The command on the home of the harness, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         cli.app([*arguments, "--home", str(harness.home.path)], prog_name="gateway")

@@ -17,7 +17,9 @@ from tests.support.rendering import render
 from tests.system.conftest import Mortal
 
 ACCOUNT: Final = "broker-aa"
-TOLD: Final = Counter({"Gateway": 1, "Successed": 1, "Receipt": 4})  # of a declaration that is released
+RECEIPTS_OF_A_RELEASE: Final = Counter(
+    {"Gateway": 1, "Successed": 1, "Receipt": 4}
+)  # of a declaration that is released
 
 
 def declaration(reference: str) -> bytes:
@@ -69,17 +71,19 @@ class HostedPartner:
         return [dict(row._mapping) for row in rows]
 
     def named(self, name: str) -> list[dict[str, Any]]:
-        return [each for each in self.stored() if each["name"] == name]
+        return [row for row in self.stored() if row["name"] == name]
 
     def comes_to_its_end(self, reference: str, name: str | None = None) -> None:
         """It is one message, in SentBox, released once, with all its receipts in the party's InBox."""
         name = name or f"{reference}.xml"
         gateway = self.gateway
-        gateway.until(lambda: name in self.names("SentBox") and self.receipt_counts(reference) == TOLD)
+        gateway.until(
+            lambda: name in self.names("SentBox") and self.receipt_counts(reference) == RECEIPTS_OF_A_RELEASE
+        )
         gateway.until(lambda: not unfinished(gateway.home))
         assert len(self.named(name)) == 1
-        assert self.receipt_counts(reference) == TOLD
-        assert not [each for each in self.names("OutBox") if reference in each]
+        assert self.receipt_counts(reference) == RECEIPTS_OF_A_RELEASE
+        assert not [name for name in self.names("OutBox") if reference in name]
         assert violations(gateway.home) == []
 
     def released(self, reference: str) -> int:

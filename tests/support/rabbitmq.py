@@ -197,7 +197,7 @@ class Rabbit:
 
     @staticmethod
     def _user(vhost: str, user: str, *permissions: str) -> list[str]:
-        quoted = ", ".join(f'<<"{each}">>' for each in permissions)
+        quoted = ", ".join(f'<<"{permission}">>' for permission in permissions)
         inside = "rabbit_auth_backend_internal"
         return [
             f'catch {inside}:add_user(<<"{user}">>, <<"{user}">>, <<"test">>)',

@@ -28,7 +28,7 @@ NS: Final = {
 @cache
 def schema(family: str, name: str) -> Schema:
     place = resources.files("schemas").joinpath(family, "1")
-    files = {each.name: each.read_bytes() for each in place.iterdir() if each.name.endswith(".xsd")}
+    files = {path.name: path.read_bytes() for path in place.iterdir() if path.name.endswith(".xsd")}
     return Schema(files, name)
 
 

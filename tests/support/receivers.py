@@ -65,7 +65,7 @@ def mail_server(issued: IssuedCertificate, implicit: bool = False) -> Iterator[M
                     case "MAIL" if box.busy > 0:
                         box.busy -= 1
                         self.say("451 later")
-                    case "RCPT" if any(each in rest for each in box.unknown):
+                    case "RCPT" if any(address in rest for address in box.unknown):
                         self.say("550 nobody")
                     case "DATA":
                         self.say("354 go")

@@ -108,7 +108,7 @@ def _append(parent: etree._Element, name: str, items: Sequence[Item], habit: Hab
             if value is not None:
                 etree.SubElement(element, f"{{{NAMESPACE}}}{tag}").text = _code(tag, value, habit) or None
         for inner, further in blocks.items():
-            _append(element, inner, [(each, {}) for each in further], habit)
+            _append(element, inner, [(name, {}) for name in further], habit)
 
 
 def _code(tag: str, value: str, habit: Habit) -> str:
@@ -125,7 +125,7 @@ def _blocks(declaration: Declaration, habit: Habit) -> dict[str, list[Item]]:
     lines = enumerate(declaration.lines, 1)
     documents = enumerate(declaration.documents, 1)
     return {
-        **{name: [(each, {}) for each in items] for name, items in declaration.blocks.items()},
+        **{name: [(item, {}) for item in items] for name, items in declaration.blocks.items()},
         "DecHead": [(_head(declaration, habit), {})],
         "DecList": [(_line(declaration, number, line, habit), line.blocks) for number, line in lines],
         "DecFreeTxt": [(_complete("DecFreeTxt", {"VoyNo": "026E"}, declaration.free, habit), {})],

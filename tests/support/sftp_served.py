@@ -37,7 +37,7 @@ from tests.support.sftp_client import Login
 T = TypeVar("T")
 
 
-class HandClock:
+class ManualClock:
     """Real time, moved forward by hand."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class SftpHarness:
         self, root: Path, blobs_root: Path | None = None, host_keys: Sequence[HostKey] | None = None
     ) -> None:
         self.root = root
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.reserve_percent = 0.0
         self.blobs_root = blobs_root or root / "blobs"
         self.blobs = FilesystemBlobs(self.blobs_root)

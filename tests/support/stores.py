@@ -147,8 +147,8 @@ def refused(sent: Arrival, attempt: int = 1) -> Decision:
 
 
 async def add_and_claim(store: Store, *sent: Arrival) -> Sequence[Received]:
-    for each in sent:
-        await store.messages.add(each)
+    for message in sent:
+        await store.messages.add(message)
     claimed = await store.messages.claim(len(sent), NOW, LEASE)
     assert [received.arrival for received in claimed] == list(sent)
     return claimed
@@ -163,7 +163,7 @@ async def names(store: Store, folder: Folder, account: str = "broker") -> list[s
     return [entry.name for entry in await store.mailbox.page(account, folder, "", 1000)]
 
 
-TOLD: Final = CustomsAnswer(
+PARSED_ANSWER: Final = CustomsAnswer(
     kind=AnswerKind.BUSINESS,
     family="f",
     client_reference="",
@@ -179,14 +179,14 @@ TOLD: Final = CustomsAnswer(
 WAITS: Final = Unmatched(
     backend="customs",
     answer=Answer(id="1", name="answer.xml", body=b"L"),
-    parsed=TOLD,
+    parsed=PARSED_ANSWER,
     state=State.WAITING,
     waiting_for="seq_no I1",
 )
 
 
 async def target_of(store: Store, sent: Arrival) -> AnsweredDeclaration:
-    declaration = await store.answers.target(TOLD, sent.id, "customs")
+    declaration = await store.answers.target(PARSED_ANSWER, sent.id, "customs")
     assert declaration is not None
     return declaration
 
@@ -203,7 +203,7 @@ def customs_says_of(status: CustomsStatus, body: bytes, declaration: AnsweredDec
     return Matched(
         backend="customs",
         answer=Answer(id="1", name="answer.xml", body=body),
-        parsed=replace(TOLD, status=status),
+        parsed=replace(PARSED_ANSWER, status=status),
         declaration=declaration,
         effect=effect,
     )

@@ -71,7 +71,7 @@ def winscp(client: paramiko.SFTPClient, name: str, body: bytes) -> None:
     client.utime(f"/OutBox/{name}", _AT)
 
 
-def unheard_of(client: paramiko.SFTPClient, name: str, body: bytes) -> None:
+def unusual_name(client: paramiko.SFTPClient, name: str, body: bytes) -> None:
     """Its names are on no list, so that each is taken at its close."""
     client.putfo(io.BytesIO(body), f"/OutBox/{name}-7f3e")
     client.rename(f"/OutBox/{name}-7f3e", f"/OutBox/{name}")

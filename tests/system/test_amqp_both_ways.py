@@ -25,7 +25,7 @@ from tests.support.served import Gateway, customs_served
 BROKER: Final = "broker-aa"
 TRADER: Final = "trader-a"
 # All that is told of a declaration which is released and closed, as over SFTP (test_receipts_to_others).
-TOLD: Final = {
+EXPECTED_TYPES: Final = {
     BROKER: Counter(gateway=1, technical=1, business=4),
     TRADER: Counter(business=4, notice=4),
 }
@@ -61,12 +61,12 @@ def customs(place: AmqpHome) -> Iterator[None]:
 
 async def messages_about(platform: Platform, about: str) -> list[AbstractIncomingMessage]:
     """What the account is told of a declaration, until that is all; without requests for documents."""
-    heard: list[AbstractIncomingMessage] = []
-    while Counter(each.type for each in heard) != TOLD[platform.account]:
+    received: list[AbstractIncomingMessage] = []
+    while Counter(answer.type for answer in received) != EXPECTED_TYPES[platform.account]:
         message = await platform.hear()
         if message.headers["reference"] == about and message.type != "request":
-            heard.append(message)
-    return heard
+            received.append(message)
+    return received
 
 
 def test_a_declaration_is_released_and_its_broker_and_trader_are_notified_over_amqp_alone(
@@ -81,14 +81,18 @@ def test_a_declaration_is_released_and_its_broker_and_trader_are_notified_over_a
                 render(Declaration(reference="BOTHWAYS1")), "both-1", correlation_id="order 9"
             )
             receipts = await messages_about(platform, "BOTHWAYS1")
-            notices = [each for each in await messages_about(trader, "BOTHWAYS1") if each.type == "notice"]
+            notices = [
+                message for message in await messages_about(trader, "BOTHWAYS1") if message.type == "notice"
+            ]
         # The sender's own word comes back with each; the trader sent nothing, and has none.
-        assert {each.correlation_id for each in receipts} == {"order 9"}
-        assert {each.correlation_id for each in notices} == {None}
-        assert [each.headers["verdict"] for each in receipts if each.headers["final"]] == ["accepted"]
+        assert {receipt.correlation_id for receipt in receipts} == {"order 9"}
+        assert {notice.correlation_id for notice in notices} == {None}
+        assert [receipt.headers["verdict"] for receipt in receipts if receipt.headers["final"]] == [
+            "accepted"
+        ]
         certificate = place.gateway.home.certificate.read_text()
-        assert all(xmlsec1_trusts(each.body, certificate, utc_now()) for each in notices)
-        element = sorted(str(trusted(each.body).findtext("g:Class", namespaces=NS)) for each in notices)
+        assert all(xmlsec1_trusts(notice.body, certificate, utc_now()) for notice in notices)
+        element = sorted(str(trusted(notice.body).findtext("g:Class", namespaces=NS)) for notice in notices)
         assert element == ["closed", "released", "reviewed", "stored"]
 
     with place.gateway, customs(place):

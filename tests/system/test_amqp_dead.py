@@ -55,11 +55,11 @@ def aside(amqp: AmqpHome, queue: str = "gateway.dead", exchange: str = "gateway.
     )
 
 
-async def lying(amqp: AmqpHome, *message_ids: str) -> list[dict[str, Any]]:
+async def dead_letters(amqp: AmqpHome, *message_ids: str) -> list[dict[str, Any]]:
     """What lies in gateway.dead, when all that is wanted does."""
     while True:
         async with browse(aside(amqp)) as view:
-            if {each["message_id"] for each in view.facts} >= set(message_ids):
+            if {letter["message_id"] for letter in view.facts} >= set(message_ids):
                 return view.facts
 
 
@@ -77,9 +77,9 @@ def test_dead_letters_are_listed_shown_returned_and_dropped_with_a_reason(
             body = render(owing_nothing("DEAD0001"))
             await early.send(body, "dead-1", correlation_id="order", headers={"name": "dead-1.xml"})
             await early.send(b"two", "dead-2")
-            await lying(amqp, "dead-1", "dead-2")
+            await dead_letters(amqp, "dead-1", "dead-2")
             result = await asyncio.to_thread(command, "list", "--json")
-            listed = {each["message_id"]: each for each in json.loads(result.stdout)}
+            listed = {row["message_id"]: row for row in json.loads(result.stdout)}
             one, two = listed["dead-1"], listed["dead-2"]
             assert (one["user"], one["size"], one["reason"]) == ("trader-b", len(body), "amqp-user")
             assert one["name"] == "dead-1.xml"
@@ -90,9 +90,9 @@ def test_dead_letters_are_listed_shown_returned_and_dropped_with_a_reason(
             why = ("--reason", "their account is registered")
             refused = await asyncio.to_thread(command, "return", "dead-1", *why)
             assert refused.returncode == 3, refused.stderr
-            unsaid = await asyncio.to_thread(command, "return", "dead-1", "--reason", " ", *login)
-            assert unsaid.returncode == 2
-            await lying(amqp, "dead-1", "dead-2")
+            without_reason = await asyncio.to_thread(command, "return", "dead-1", "--reason", " ", *login)
+            assert without_reason.returncode == 2
+            await dead_letters(amqp, "dead-1", "dead-2")
             await asyncio.to_thread(over_amqp, amqp.gateway, ["trader-b"])
             result = await asyncio.to_thread(command, "return", "dead-1", *why, *login)
             assert result.returncode == 0, result.stderr
@@ -106,7 +106,7 @@ def test_dead_letters_are_listed_shown_returned_and_dropped_with_a_reason(
             dropped = await asyncio.to_thread(command, *drop)
             assert dropped.returncode == 0, dropped.stderr
             assert (into.read_bytes(), into.stat().st_mode & 0o777) == (b"two", 0o600)
-            left = {each["message_id"] for each in await lying(amqp)}
+            left = {letter["message_id"] for letter in await dead_letters(amqp)}
             assert not left & {"dead-1", "dead-2"}
             gone = await asyncio.to_thread(command, "show", "dead-2")
             assert gone.returncode == 1
@@ -126,7 +126,7 @@ def test_a_look_costs_nothing_however_often_and_leaves_the_order(amqp: AmqpHome)
             for name in sent:
                 await exchange.publish(aio_pika.Message(b"", message_id=name, correlation_id=name), "")
         for _ in range(30):
-            letters = [each["message_id"] for each in await lying(amqp, *sent)]
+            letters = [letter["message_id"] for letter in await dead_letters(amqp, *sent)]
             assert [name for name in letters if name in sent] == sent
         for name in sent:
             await dead(amqp.rabbit, amqp.vhost, name)
@@ -157,7 +157,7 @@ def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: A
                 return None
 
             async with browse(place, "1") as view:
-                assert [each["reason"] for each in view.facts] == ["large"]
+                assert [letter["reason"] for letter in view.facts] == ["large"]
                 await put_back(place, view, written)
             back = await answers.get(no_ack=True)
             assert (back.body, back.headers) == (b"<a/>", {"name": "a.xml"})
@@ -172,7 +172,11 @@ def test_a_message_that_the_broker_dead_lettered_is_shown_with_its_reason_and_st
             await platform.send(bytes(LARGEST + 1), "dead-3", correlation_id="dead-3")
             await platform.refusal("dead-3")
             for _ in range(2):
-                (letters,) = [each for each in await lying(amqp, "dead-3") if each["message_id"] == "dead-3"]
+                (letters,) = [
+                    letter
+                    for letter in await dead_letters(amqp, "dead-3")
+                    if letter["message_id"] == "dead-3"
+                ]
                 assert (letters["user"], letters["size"]) == ("broker-aa", LARGEST + 1)
                 assert letters["reason"] == "by the broker: rejected"
             await dead(amqp.rabbit, amqp.vhost, "dead-3")

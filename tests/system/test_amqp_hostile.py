@@ -15,7 +15,7 @@ from tests.support.rabbitmq import Rabbit
 from tests.support.raw_amqp import Properties, field, publish, table
 
 _LATIN: Final = b"caf\xe9"
-_UNTIL_TOLD: Final = 10.0  # seconds: no message has to come again for it
+_UNTIL_REFUSED: Final = 10.0  # seconds: no message has to come again for it
 
 
 def _nested() -> bytes:
@@ -56,7 +56,7 @@ def test_a_message_that_cannot_be_read_is_put_aside_at_once_and_its_sender_is_no
                 pass
             assert message.headers["x-reason"] == reason.code
 
-    run(test, _UNTIL_TOLD)
+    run(test, _UNTIL_REFUSED)
 
 
 _NOT_WRITTEN_AGAIN: Final = {
@@ -93,14 +93,14 @@ def test_a_message_that_cannot_be_republished_is_put_aside_by_the_broker_and_its
                 pass
             assert message.headers["x-reason"] == reason.code
 
-    run(test, _UNTIL_TOLD)
+    run(test, _UNTIL_REFUSED)
     assert connections_lost(amqp) == before
 
 
 def connections(amqp: AmqpHome) -> list[tuple[str, str]]:
     """Which were connected and lost, in order."""
     logged = [json.loads(line) for line in amqp.gateway.log.read_text("utf-8").splitlines()]
-    return [(each["event"], each["connection"]) for each in logged if each["event"].startswith("broker ")]
+    return [(entry["event"], entry["connection"]) for entry in logged if entry["event"].startswith("broker ")]
 
 
 def connections_lost(amqp: AmqpHome) -> list[str]:
@@ -131,7 +131,7 @@ def test_a_direct_reply_that_was_made_up_ends_no_connection_that_others_need(amq
                 if message.correlation_id in made_up:
                     collected.add((message.correlation_id, message.type))
 
-    run(test, _UNTIL_TOLD)
+    run(test, _UNTIL_REFUSED)
     amqp.gateway.until(lambda: connections_lost(amqp) != before and connected_again(amqp))
     assert set(connections_lost(amqp)[len(before) :]) == {"gateway replying"}
 
@@ -171,7 +171,7 @@ def test_properties_that_the_gateway_does_not_use_may_have_any_value(amqp: AmqpH
             publish(amqp.rabbit, amqp.vhost, "broker-aa", b"<a/>", whole, key)
             await platform.final(case)
 
-    run(test, _UNTIL_TOLD)
+    run(test, _UNTIL_REFUSED)
 
 
 def test_a_message_that_the_store_cannot_take_now_is_not_put_aside(rabbit: Rabbit, tmp_path: Path) -> None:

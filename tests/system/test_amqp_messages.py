@@ -126,10 +126,8 @@ def test_of_many_claims_of_one_upload_only_those_that_are_true_are_taken(amqp: A
             ids = [f"way-9-{number}" for number in range(16)]
             await asyncio.gather(
                 *(
-                    claim(
-                        platform, "way-9.xml.part", body, each, size=len(body) if each[-1] in "02468" else 7
-                    )
-                    for each in ids
+                    claim(platform, "way-9.xml.part", body, id_, size=len(body) if id_[-1] in "02468" else 7)
+                    for id_ in ids
                 )
             )
             collected: set[str | None] = set()

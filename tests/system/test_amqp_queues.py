@@ -12,7 +12,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
 from pamqp.common import FieldTable
 
-from tests.support.amqp import AmqpHome, Platform, heard, run
+from tests.support.amqp import AmqpHome, Platform, next_message, run
 from tests.support.declarations import owing_nothing
 from tests.support.rabbitmq import ADMIN
 from tests.support.rendering import render
@@ -49,14 +49,14 @@ async def made(connection: AbstractConnection) -> AbstractQueue:
 
 async def final(queue: AbstractQueue, of: str) -> None:
     while True:
-        message = await heard(queue)
+        message = await next_message(queue)
         if message.headers.get("final") and message.correlation_id == of:
             return
 
 
 def log_entries(place: AmqpHome, event: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in place.gateway.log.read_text("utf-8").splitlines()]
-    return [each for each in lines if each["event"] == event]
+    return [line for line in lines if line["event"] == event]
 
 
 def test_an_account_gets_its_queue_with_its_first_receipt_and_again_where_it_was_deleted(
@@ -73,7 +73,7 @@ def test_an_account_gets_its_queue_with_its_first_receipt_and_again_where_it_was
                 await queue.delete(if_unused=False, if_empty=False)
             # A message that is not taken is told of as well where nothing hears yet.
             await sent(channel, b"", "queue-3")
-            while (receipt := await heard(await made(connection))).correlation_id != "queue-3":
+            while (receipt := await next_message(await made(connection))).correlation_id != "queue-3":
                 pass
             assert receipt.type == "refused"
 
@@ -122,7 +122,7 @@ def test_receipts_wait_for_a_queue_that_the_gateway_may_not_declare_and_delay_no
 
 async def as_told(place: AmqpHome, commands: str) -> None:
     """What `rabbitmqadmin` does with these arguments, as an operator of the broker."""
-    queue, binding = (dict(re.findall(r"(\w+)=(\S+)", each)) for each in commands.split("; "))
+    queue, binding = (dict(re.findall(r"(\w+)=(\S+)", command)) for command in commands.split("; "))
     async with await aio_pika.connect(place.rabbit.url(place.vhost, ADMIN)) as connection:
         there = await (await connection.channel()).declare_queue(
             queue["name"], durable=True, arguments={"x-queue-type": queue["queue_type"]}

@@ -55,10 +55,10 @@ def test_a_message_that_cannot_be_taken_is_put_aside_and_its_sender_is_notified(
         assert aside.body == body
         assert aside.headers["x-user"] == "broker-aa"
         assert aside.headers["x-routing-key"] == "declarations"
-        for each in (refusal, aside):
-            assert each.headers["x-reason"] == fault.code
-            assert each.headers["x-reason-en"]
-            assert each.headers["x-reason-zh"]
+        for letter in (refusal, aside):
+            assert letter.headers["x-reason"] == fault.code
+            assert letter.headers["x-reason-en"]
+            assert letter.headers["x-reason-zh"]
         assert json.loads(refusal.body)["code"] == fault.code
 
     run(test)

@@ -27,9 +27,9 @@ def why_lost(place: AmqpHome) -> list[str]:
     """Why the consuming connection was lost, each time."""
     logged = [json.loads(line) for line in place.gateway.log.read_text("utf-8").splitlines()]
     return [
-        each["why"]
-        for each in logged
-        if each["event"] == "broker lost" and each["connection"] == "gateway incoming"
+        entry["why"]
+        for entry in logged
+        if entry["event"] == "broker lost" and entry["connection"] == "gateway incoming"
     ]
 
 
@@ -125,11 +125,11 @@ def test_a_broker_that_has_memory_again_is_used_as_before(mortal_rabbit: Rabbit,
             finally:
                 await asyncio.to_thread(rabbit.ctl, "set_vm_memory_high_watermark", usual)
             await sending
-            heard: set[str | None] = set()
-            while heard < {"memory-1", "memory-2"}:
+            received: set[str | None] = set()
+            while received < {"memory-1", "memory-2"}:
                 message = await platform.hear()
                 if message.headers.get("final"):
-                    heard.add(message.correlation_id)
+                    received.add(message.correlation_id)
 
     with place.gateway:
         place.until_connected()

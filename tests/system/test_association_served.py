@@ -45,7 +45,7 @@ def state_of(gateway: Gateway, number: str) -> str | None:
     return row(gateway, select(agreements.c.state).where(agreements.c.number == number)).get("state")
 
 
-def stands(gateway: Gateway, number: str, state: AgreementState) -> None:
+def until_state(gateway: Gateway, number: str, state: AgreementState) -> None:
     gateway.until(lambda: state_of(gateway, number) == state)
 
 
@@ -69,7 +69,7 @@ def receipt_for(gateway: Gateway, account: str, kind: str, name: str) -> etree._
     """The receipt of a kind for the file of that name, once it is there."""
 
     def receipt_file() -> str | None:
-        return next((each for each in gateway.inbox(account) if each.startswith(f"{kind}_{name}_")), None)
+        return next((file for file in gateway.inbox(account) if file.startswith(f"{kind}_{name}_")), None)
 
     return trusted(gateway.read(account, f"/InBox/{gateway.until(receipt_file)}"))
 
@@ -83,8 +83,8 @@ def asked(gateway: Gateway, sender: str, **asks: str) -> str:
 
 def notices_of(gateway: Gateway, account: str, number: str) -> list[str]:
     """What the account was told of an agreement: the acts, in the order in which they came."""
-    names = [each for each in gateway.inbox(account) if each.startswith("Agreement_") and number in each]
-    return [act(gateway, account, name) for name in sorted(names, key=lambda each: each.rpartition("_")[2])]
+    names = [name for name in gateway.inbox(account) if name.startswith("Agreement_") and number in name]
+    return [act(gateway, account, name) for name in sorted(names, key=lambda file: file.rpartition("_")[2])]
 
 
 def act(gateway: Gateway, account: str, name: str) -> str:
@@ -114,7 +114,7 @@ def test_an_agreement_that_a_trader_confirms_automatically_is_in_force_at_once(
     gateway: Gateway,
 ) -> None:
     number = asked(gateway, "broker-aa", trader="trader-aa")
-    stands(gateway, number, AgreementState.IN_FORCE)
+    until_state(gateway, number, AgreementState.IN_FORCE)
 
     sent = declare(gateway, number, "trader-aa")
 
@@ -132,12 +132,12 @@ def test_both_sides_get_the_notice_byte_for_byte_and_the_association_its_receipt
 
     sent = gateway.read("association", f"/SentBox/{notice['name']}")
     for account in ("broker-aa", "trader-a"):
-        (name,) = [each for each in gateway.inbox(account) if number in each]
+        (name,) = [name for name in gateway.inbox(account) if number in name]
         assert name.startswith(f"Agreement_AgreementNotice_{number}_proposed_")
         assert gateway.read(account, f"/InBox/{name}") == sent
     receipt = receipt_for(gateway, "association", "Gateway", notice["name"].removesuffix(".xml"))
     assert receipt.findtext("{*}Verdict") == "accepted"
-    assert not [each for each in gateway.inbox("broker-b") if number in each]
+    assert not [name for name in gateway.inbox("broker-b") if number in name]
 
 
 def test_a_declaration_waits_for_the_other_side_and_goes_on_when_the_association_says_so(
@@ -159,11 +159,11 @@ def test_an_agreement_that_a_trader_proposes_is_confirmed_by_the_broker(
     gateway: Gateway,
 ) -> None:
     number = asked(gateway, "trader-aa", trader="trader-aa")
-    stands(gateway, number, AgreementState.PROPOSED)
+    until_state(gateway, number, AgreementState.PROPOSED)
     (listed,) = [
-        each
-        for each in json.loads(by_hand(gateway, "list", "--json"))
-        if (each["number"], each["state"], each["proposed_by"]) == (number, "proposed", "trader")
+        row
+        for row in json.loads(by_hand(gateway, "list", "--json"))
+        if (row["number"], row["state"], row["proposed_by"]) == (number, "proposed", "trader")
     ]
     assert (listed["trader"], listed["broker"]) == (
         enterprise("trader-aa").code,
@@ -172,7 +172,7 @@ def test_an_agreement_that_a_trader_proposes_is_confirmed_by_the_broker(
 
     assert by_hand(gateway, "confirm", number) == f"{number}: confirmed\n"
 
-    stands(gateway, number, AgreementState.IN_FORCE)
+    until_state(gateway, number, AgreementState.IN_FORCE)
     message(gateway, declare(gateway, number, "trader-aa"), "closed")
 
 
@@ -181,21 +181,21 @@ def test_a_declaration_that_waits_for_a_failed_proposal_is_refused_at_once(
     gateway: Gateway, act: str, state: str
 ) -> None:
     number = asked(gateway, "broker-aa")
-    stands(gateway, number, AgreementState.PROPOSED)
+    until_state(gateway, number, AgreementState.PROPOSED)
     sent = declare(gateway, number)
     message(gateway, sent, "waiting")
 
     by_hand(gateway, act, number, "--reason", "另行委托")
 
     assert codes(message(gateway, sent, "rejected")) == ["agreement-unfit"]
-    stands(gateway, number, AgreementState(state))
+    until_state(gateway, number, AgreementState(state))
     notice = receipt_for(gateway, "broker-aa", "Agreement", f"AgreementNotice_{number}_{state}")
     assert read_notice(notice).reason == "另行委托"
 
 
 def test_customs_is_notified_of_changes_to_an_agreement_that_it_was_shown(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa", trader="trader-aa")
-    stands(gateway, number, AgreementState.IN_FORCE)
+    until_state(gateway, number, AgreementState.IN_FORCE)
     message(gateway, declare(gateway, number, "trader-aa"), "closed")
 
     by_hand(gateway, "terminate", number)
@@ -274,7 +274,7 @@ def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
 
 def test_a_later_amendment_is_in_the_register_and_both_sides_are_notified(gateway: Gateway) -> None:
     number = asked(gateway, "broker-aa", trader="trader-aa")
-    stands(gateway, number, AgreementState.IN_FORCE)
+    until_state(gateway, number, AgreementState.IN_FORCE)
 
     by_hand(gateway, "amend", number, "--until", "2029-03-31", "--value", "5", "--reason", "延期")
 

@@ -28,7 +28,7 @@ def customs(node: Mortal, tmp_path: Path) -> Iterator[Customs]:
         yield customs
 
 
-def standing(node: Mortal) -> dict[str, Any]:
+def backend_status(node: Mortal) -> dict[str, Any]:
     result = node.cli("backends", "list", "--json")
     assert result.returncode == 0, result.stderr
     rows = {row["name"]: row for row in json.loads(result.stdout)}
@@ -52,27 +52,27 @@ def test_messages_sent_while_customs_is_down_wait_with_a_receipt_and_are_deliver
     away = exchange.rename(exchange.with_name("away"))
     exchange.write_bytes(b"")  # no folder can be made in its place
     references = [send(node, "RELEASED-") for _ in range(6)]
-    node.until(lambda: standing(node)["breaker"] != "closed")
-    row = standing(node)
+    node.until(lambda: backend_status(node)["breaker"] != "closed")
+    row = backend_status(node)
     assert row["kind"] == "directory"
     assert row["failures"] >= 5
     assert row["pending"] == 6
     assert row["oldest_waiting"] is not None
     assert row["note"]
-    node.until(lambda: all(inbox(node, each) == ["Gateway", "Gateway"] for each in references))
+    node.until(lambda: all(inbox(node, reference) == ["Gateway", "Gateway"] for reference in references))
 
     exchange.unlink()
     away.rename(exchange)
     customs.start()
     done(node, references, waited=True)
-    assert standing(node)["breaker"] == "closed"
+    assert backend_status(node)["breaker"] == "closed"
 
 
 def test_a_pause_holds_back_what_goes_out_beside_a_running_node(node: Mortal, customs: Customs) -> None:
     assert node.cli("backends", "pause", NAME, "--reason", "maintenance").returncode == 0
     reference = send(node, "RELEASED-")
     node.until(lambda: inbox(node, reference) == ["Gateway", "Gateway"])
-    row = standing(node)
+    row = backend_status(node)
     assert (row["pause_reason"], row["pending"]) == ("maintenance", 1)
     customs.start()
     assert node.cli("backends", "resume", NAME, "--reason", "it is over").returncode == 0

@@ -25,6 +25,6 @@ def test_each_client_gets_its_receipts_under_the_name_that_it_meant(tmp_path: Pa
             assert set(client.listdir("/SentBox")) == names
             assert client.listdir("/OutBox") == client.listdir("/FailBox") == []
         for name in names:
-            assert len([each for each in scene() if f"_{name.removesuffix('.xml')}" in each]) == 1, scene()
+            assert len([file for file in scene() if f"_{name.removesuffix('.xml')}" in file]) == 1, scene()
         for spoilt in ("partial", "XyZ987", "writing", "filepart", "_."):
-            assert not [each for each in gateway.inbox(BROKER) if spoilt in each]
+            assert not [file for file in gateway.inbox(BROKER) if spoilt in file]

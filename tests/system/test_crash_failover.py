@@ -60,4 +60,6 @@ def test_a_node_killed_while_it_diverts_loses_nothing_and_sends_nothing_to_both(
     assert set(released(node, "other").values()) == {1}
     assert len(released(node, "other")) == before + 3
     # All else that must hold does; where a delivery is, they look for at customs alone.
-    assert [each for each in violations(node.home) if "customs knows nothing of it" not in each] == []
+    assert [
+        violation for violation in violations(node.home) if "customs knows nothing of it" not in violation
+    ] == []

@@ -44,7 +44,7 @@ def test_a_node_that_is_stopped_finishes_what_it_acknowledges_and_ends_with_0(tm
                 gateway.until(lambda: len(stored(gateway)) >= 8)
                 code = gateway.stop()
                 stopped.set()
-                acknowledged = [name for each in uploads for name in each.result()]
+                acknowledged = [name for upload in uploads for name in upload.result()]
         assert code == 0
         assert len(acknowledged) >= 8
         assert set(acknowledged) <= set(stored(gateway))

@@ -80,12 +80,12 @@ def asked_for(gateway: Gateway, account: str, message: str, count: int = 1) -> l
 
 def overdue(gateway: Gateway) -> list[str]:
     listed = json.loads(gateway.cli("documents", "list", "--overdue", "--json").stdout)
-    return [each["reference"] for each in listed]
+    return [row["reference"] for row in listed]
 
 
 def still_owed(gateway: Gateway) -> list[str]:
     listed = json.loads(gateway.cli("documents", "list", "--open", "--json").stdout)
-    return [each["reference"] for each in listed]
+    return [row["reference"] for row in listed]
 
 
 def test_documents_that_follow_a_release_are_asked_for_and_fulfil_it(gateway: Gateway) -> None:
@@ -95,7 +95,7 @@ def test_documents_that_follow_a_release_are_asked_for_and_fulfil_it(gateway: Ga
         (request,) = asked_for(gateway, account, declaration["id"])
         assert request.findtext("g:Why", namespaces=NS) == "due"
         assert request.findtext("g:EntryId", namespaces=NS) == declaration["entry_id"]
-        assert [each.get("code") for each in request.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
+        assert [element.get("code") for element in request.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
     owed = shown(gateway, "documents", declaration["entry_id"])
     assert (owed["due"], owed["missing"], owed["overdue"]) == ("after-release", [INVOICE, CONTRACT], False)
     released, due = (datetime.fromisoformat(owed[name]) for name in ("released_at", "due_at"))
@@ -109,12 +109,12 @@ def test_documents_that_follow_a_release_are_asked_for_and_fulfil_it(gateway: Ga
     )
     gateway.until(lambda: "FOLLOW-1" not in still_owed(gateway))
     packages = shown(gateway, "documents", "FOLLOW-1")["packages"]
-    assert [(each["account"], each["documents"]) for each in packages] == [
+    assert [(package["account"], package["documents"]) for package in packages] == [
         ("broker-aa", [CONTRACT]),
         ("trader-a", [INVOICE]),
     ]
-    for each in packages:
-        taken = reaches(gateway, each["id"], "closed")
+    for package in packages:
+        taken = reaches(gateway, package["id"], "closed")
         assert [delivery["state"] for delivery in taken["deliveries"]] == ["delivered"]
         assert [receipt["verdict"] for receipt in taken["receipts"] if receipt["final"]] == ["accepted"]
 
@@ -142,7 +142,7 @@ def test_a_declaration_without_documents_due_with_it_is_refused_and_all_are_name
     declare(gateway, "WITH-1", "trader-b")
     message = reaches(gateway, "WITH-1", "rejected")
     assert [finding["code"] for finding in message["findings"]] == ["documents-due"] * 2
-    (failed,) = (each["name"] for each in message["receipts"] if each["name"].startswith("Failed_"))
+    (failed,) = (receipt["name"] for receipt in message["receipts"] if receipt["name"].startswith("Failed_"))
     text = gateway.read("broker-aa", f"/InBox/{failed}").decode()
     assert all(f"{name}（{code}）" in text for code, name in ((INVOICE, "发票"), (CONTRACT, "合同")))
 
@@ -184,7 +184,7 @@ def test_documents_for_anothers_declaration_are_refused(gateway: Gateway) -> Non
 
     def refused() -> list[str]:
         listed = json.loads(gateway.cli("messages", "list", "--account", "broker-b", "--json").stdout)
-        return [code for each in listed if each["state"] == "rejected" for code in each["faults"]]
+        return [code for row in listed if row["state"] == "rejected" for code in row["faults"]]
 
     assert gateway.until(refused) == ["declaration-unknown"]
     assert INVOICE in shown(gateway, "documents", "OTHERS-1")["missing"]

@@ -116,7 +116,7 @@ def test_the_index_has_digest_and_size_of_every_part_and_what_was_asked(
     assert listed == {
         path: (str(len(body)), hashlib.sha256(body).hexdigest()) for path, body in dossier.items()
     }
-    asked = {(each.get("what"), each.get("note")) for each in root.iterfind("{*}Asked")}
+    asked = {(element.get("what"), element.get("note")) for element in root.iterfind("{*}Asked")}
     assert ("request", "supplement") in asked
     assert "supplement_asked" in {what for what, _note in asked}
 
@@ -126,12 +126,12 @@ def test_listed_sizes_are_those_that_are_read(office: Office) -> None:
         listed = client.listdir("/Dossiers")
         assert (len(listed), office.entry in listed) == (2, True)
         for shelf in ("", "/documents", "/customs"):
-            for each in client.listdir_attr(office.path + shelf):
-                path = f"{office.path}{shelf}/{each.filename}"
-                assert client.stat(path).st_mode == each.st_mode
-                if each.st_mode == 0o100444:
+            for entry in client.listdir_attr(office.path + shelf):
+                path = f"{office.path}{shelf}/{entry.filename}"
+                assert client.stat(path).st_mode == entry.st_mode
+                if entry.st_mode == 0o100444:
                     with client.open(path) as file:
-                        assert len(file.read()) == each.st_size == file.stat().st_size
+                        assert len(file.read()) == entry.st_size == file.stat().st_size
 
 
 def test_every_look_is_noted_with_who_when_what_and_why(office: Office) -> None:
@@ -164,7 +164,7 @@ def test_accounts_other_than_customs_see_no_dossiers(office: Office, account: st
 
         def errors(path: str) -> list[str]:
             """How the server answers whatever may be asked of a path."""
-            heard = []
+            replies = []
             for ask in (
                 client.stat,
                 client.listdir,
@@ -178,8 +178,8 @@ def test_accounts_other_than_customs_see_no_dossiers(office: Office, account: st
             ):
                 with pytest.raises(OSError, match=r".") as refused:
                     ask(path)
-                heard.append(f"{type(refused.value).__name__} {refused.value}")
-            return heard
+                replies.append(f"{type(refused.value).__name__} {refused.value}")
+            return replies
 
         for there, nowhere in zip(existing, unknown, strict=True):
             assert errors(there) == errors(nowhere)
@@ -267,7 +267,7 @@ def test_dots_in_a_path_lead_to_the_same_dossier(office: Office) -> None:
 def test_an_account_that_is_no_longer_customs_reads_no_further(office: Office) -> None:
     gateway = office.gateway
     with gateway.login("customs").session() as client:
-        listed = {each["account"]: each for each in office.asked("parties", "list")}
+        listed = {party["account"]: party for party in office.asked("parties", "list")}
         role = gateway.home.path / "role.toml"
         party = listed["customs"]
         for now, sees in (("premises", False), ("customs", True)):
@@ -287,7 +287,7 @@ def test_an_operator_reads_it_with_a_reason_by_any_of_its_numbers(office: Office
     shown = office.asked("dossier", "show", office.entry, "--reason", "complaint 17")
     assert shown["dossier"] == office.entry
     assert shown["owed"]["missing"] == []
-    assert "supplement_asked" in [each["what"] for each in shown["asked"]]
+    assert "supplement_asked" in [request["what"] for request in shown["asked"]]
     assert shown["readings"][-1] | {"at": ""} == {
         "at": "",
         "actor": shown["readings"][-1]["actor"],
@@ -302,7 +302,7 @@ def test_an_operator_reads_it_with_a_reason_by_any_of_its_numbers(office: Office
         again = office.asked("dossier", "show", number, "--reason", "the same")
         assert again["parts"] == shown["parts"]
     result = office.asked("dossier", "readings", declaration["id"], "--limit", "0")
-    assert {"complaint 17", "the same"} <= {each["purpose"] for each in result}
+    assert {"complaint 17", "the same"} <= {row["purpose"] for row in result}
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_a_command_that_cannot_be_obeyed_says_why_and_notes_nothing(
     before = office.readings()
     named = {"ENTRY": office.entry, "FILE": str(tmp_path / "new.zip"), "THERE": str(there)}
     named["NOWHERE"] = str(tmp_path / "nowhere" / "new.zip")
-    done = office.gateway.cli("dossier", *(named.get(each, each) for each in arguments))
+    done = office.gateway.cli("dossier", *(named.get(argument, argument) for argument in arguments))
     assert done.returncode == code
     assert says in done.stderr
     assert office.readings() == before
@@ -361,7 +361,7 @@ def test_an_exported_dossier_is_whole_and_signed(office: Office, tmp_path: Path)
 
 def test_a_finding_is_drawn_recorded_and_counted_by_the_rule_that_decided(office: Office) -> None:
     drawn = office.asked("dossier", "sample", "--seed", "2026-11", "--share", "0.05")
-    assert [each["entry"] for each in drawn] == [office.entry]
+    assert [row["entry"] for row in drawn] == [office.entry]
     assert drawn == office.asked("dossier", "sample", "--seed", "2026-11", "--count", "9", "--office", "02*")
     assert office.asked("dossier", "sample", "--seed", "1", "--count", "1", "--trader-class", "D") == []
     assert office.asked("dossier", "sample", "--seed", "1", "--count", "1", "--until", "2001-01-01") == []

@@ -17,7 +17,7 @@ import pytest
 from adapters.cli.init.init import create_home, free_port
 from adapters.home.file_modes import private, shared
 from adapters.transport.files.local import LocalFiles
-from tests.support.customs import say
+from tests.support.customs import customs_answers
 from tests.support.declarations import owing_nothing
 from tests.support.harness import Harness
 from tests.support.rendering import render
@@ -51,7 +51,7 @@ def open_to_others(folder: Path) -> dict[str, str]:
 def test_files_that_commands_write_are_private_whatever_the_umask(tmp_path: Path) -> None:
     with Harness.until_now(tmp_path / "home") as harness:
         accepted = harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1")))
-        say(harness, accepted.message, "000000001230540010", ENTRY, "L")
+        customs_answers(harness, accepted.message, "000000001230540010", ENTRY, "L")
         home = str(harness.home.path)
         duty = ("tariff=8467", "rate=8")
         for command in (

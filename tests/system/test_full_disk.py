@@ -122,11 +122,11 @@ def test_a_full_disk_refuses_with_a_reason_loses_nothing_and_recovers_when_there
             with pytest.raises(OSError, match="disk is nearly full"):
                 client.open("/OutBox/small.xml", "wb")
 
-        def told_while_it_stays_full() -> bool:
+        def notified_while_full() -> bool:
             gateway.fill()  # again, as what was refused has left room
             return gateway.logged_alarm(NoticeKind.OPEN)
 
-        gateway.until(told_while_it_stays_full)
+        gateway.until(notified_while_full)
         acknowledged = len(sender.acknowledged)
         gateway.make_room()
         gateway.until(lambda: len(sender.acknowledged) >= acknowledged + 2)
@@ -140,7 +140,7 @@ def test_a_full_disk_refuses_with_a_reason_loses_nothing_and_recovers_when_there
     taken = states(home)
     assert set(sender.acknowledged) <= taken.keys()
     assert set(taken.values()) <= {State.ACCEPTED, State.DELIVERED, State.CLOSED}
-    assert [each for each in sender.refused if not any(words in each for words in WORDS)] == []
+    assert [refusal for refusal in sender.refused if not any(words in refusal for words in WORDS)] == []
 
 
 def states(home: Home) -> dict[str, str]:

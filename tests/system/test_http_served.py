@@ -39,7 +39,7 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
         listener = f'\n[push]\nport = {push}\nclient_ca = "{ours.ca}"\n{shown(ours)}'
     text = re.sub(r'^kind = "reference".*$', backend, settings.read_text("utf-8"), flags=re.MULTILINE)
     settings.write_text(text + listener, "utf-8")
-    (name,) = (each for each, kind in gateway.home.settings().backend.items() if kind.kind == "http")
+    (name,) = (name for name, kind in gateway.home.settings().backend.items() if kind.kind == "http")
     if way == "push":
         arguments += ["--push", f"https://127.0.0.1:{push}/answers/{name}"]
 
@@ -51,12 +51,12 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
 
         def scene() -> list[str]:
             return sorted(
-                each.split("_")[0] for each in gateway.inbox(ACCOUNT) if "_one_" in each and "Receipt" in each
+                name.split("_")[0] for name in gateway.inbox(ACCOUNT) if "_one_" in name and "Receipt" in name
             )
 
         gateway.until(lambda: len(scene()) == 4)
         listed = json.loads(gateway.cli("messages", "list", "--json").stdout)
-        assert [(each["state"], each["customs_status"]) for each in listed] == [("closed", "closed")]
+        assert [(row["state"], row["customs_status"]) for row in listed] == [("closed", "closed")]
         assert gateway.stop() == 0
 
 
@@ -70,7 +70,7 @@ def test_a_customs_whose_answers_cannot_be_fetched_opens_an_alarm_though_nothing
     settings.write_text(f"{text}\n[alarms]\nseconds = 0.2\nquiet_minutes = 0\nanswers_minutes = 0\n", "utf-8")
 
     def alarms() -> list[str]:
-        return [each["key"] for each in json.loads(gateway.cli("alarms", "list", "--json").stdout)]
+        return [alarm["key"] for alarm in json.loads(gateway.cli("alarms", "list", "--json").stdout)]
 
     with gateway:
         gateway.until(lambda: alarms() == ["answers:customs"])

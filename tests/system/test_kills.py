@@ -143,7 +143,7 @@ class Course:
         self.replayed += len(held)
 
     def _all_heard(self) -> bool:
-        return {each for each in self.acknowledged if each.startswith("PUB")} <= self.heard.keys()
+        return {name for name in self.acknowledged if name.startswith("PUB")} <= self.heard.keys()
 
     async def _next(self, prefix: str) -> str | None:
         """The next reference, once it may be sent; None when nothing more is to be sent."""
@@ -304,12 +304,12 @@ def test_a_message_acknowledged_while_processes_are_killed_is_receipted_and_file
             gateway.until(lambda: '"broker connected"' in gateway.log.read_text("utf-8"))
             run(test, 120 + 60 * kills)
             finals, submissions = course.finals(), filed(gateway)
-            lost = [each for each in course.acknowledged if each not in finals or not submissions[each]]
+            lost = [name for name in course.acknowledged if name not in finals or not submissions[name]]
             doubled = [
-                each for each in course.acknowledged if len(finals.get(each, ())) > 1 or submissions[each] > 1
+                name for name in course.acknowledged if len(finals.get(name, ())) > 1 or submissions[name] > 1
             ]
             print(
-                f"\nkills ({customs}, seed {SEED}): {Counter(type(each).__name__ for each in victims)}; "
+                f"\nkills ({customs}, seed {SEED}): {Counter(type(victim).__name__ for victim in victims)}; "
                 f"{len(course.acknowledged)} acknowledged, {course.again} tries failed, "
                 f"{course.replayed} replayed, {len(lost)} lost, {len(doubled)} doubled, "
                 f"{time.monotonic() - began:.0f} s"

@@ -131,7 +131,7 @@ def test_bytes_that_are_no_http_are_a_line_of_the_log_and_no_traceback(observed:
     observed.until(lambda: '"library"' in observed.log.read_text("utf-8"))
     text = observed.log.read_text("utf-8")
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [(each["library"], each["error"]) for each in lines if each["event"] == "library"] == [
+    assert [(line["library"], line["error"]) for line in lines if line["event"] == "library"] == [
         ("aiohttp.server", "BadHttpMessage")
     ]
     assert "secret-of-theirs" not in text

@@ -50,8 +50,8 @@ def receipts(gateway: Gateway, reference: str) -> list[etree._Element]:
 def verdicts(gateway: Gateway, reference: str) -> list[tuple[str | None, str | None]]:
     receipt_rows = receipts(gateway, reference)
     return [
-        (each.findtext(f"{{{NAMESPACE}}}Verdict"), each.findtext(f"{{{NAMESPACE}}}Final"))
-        for each in receipt_rows
+        (row.findtext(f"{{{NAMESPACE}}}Verdict"), row.findtext(f"{{{NAMESPACE}}}Final"))
+        for row in receipt_rows
     ]
 
 

@@ -60,25 +60,25 @@ def ended(gateway: Gateway) -> dict[str, tuple[str, list[str]]]:
 def judged(gateway: Gateway, names: Iterable[str]) -> bool:
     """Whether each of them waits, or is replaced already."""
     outcomes = ended(gateway)
-    return all(outcomes.get(each, ("", []))[0] in (State.WAITING, State.REJECTED) for each in names)
+    return all(outcomes.get(name, ("", []))[0] in (State.WAITING, State.REJECTED) for name in names)
 
 
 def test_order_holds_however_the_workers_of_a_node_take_turns(gateway: Gateway) -> None:
     for run in range(RUNS):
-        numbers = [f"1952{run:03}{each:08}" for each in range(AGREEMENTS)]
+        numbers = [f"1952{run:03}{index:08}" for index in range(AGREEMENTS)]
         sent: dict[str, bytes] = {}
         for place, number in enumerate(numbers):
             versions = {
                 f"{number}-{age}.xml": declaration(f"V{number}", number, age) for age in ("older", "newer")
             }
             others = {
-                f"{number}-{each}.xml": declaration(f"O{each}-{number}", number, f"other {each}")
-                for each in range(OTHERS)
+                f"{number}-{index}.xml": declaration(f"O{index}-{number}", number, f"other {index}")
+                for index in range(OTHERS)
             }
             sent |= versions | others if place % 2 else others | versions
         all_at_once(gateway, BROKER, sent)
         gateway.until(partial(judged, gateway, sent))
-        notices = {f"{each}.xml": signed_notice(gateway.home, agreement(each)) for each in numbers}
+        notices = {f"{number}.xml": signed_notice(gateway.home, agreement(number)) for number in numbers}
         all_at_once(gateway, ACCOUNT, notices)
         gateway.until(lambda: not unfinished(gateway.home))
 

@@ -77,7 +77,7 @@ def test_init_registers_the_parties_of_its_file_and_says_so(home: Path) -> None:
 
     assert [row[1:4] for row in kept] == [(actor(), "init", None)] * 8
     assert [json.loads(row[4])["code"] for row in kept] == [row[0] for row in kept]
-    assert [each["account"] for each in asked(home, "list")][:2] == ["broker-aa", "broker-b"]
+    assert [party["account"] for party in asked(home, "list")][:2] == ["broker-aa", "broker-b"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_file_that_init_left_changes_nothing(home: Path) -> None:
 
 
 def test_a_table_adds_and_changes_parties_and_leaves_the_others(home: Path) -> None:
-    others = [each for each in asked(home, "list") if each["account"] != "broker-b"]
+    others = [party for party in asked(home, "list") if party["account"] != "broker-b"]
     today = china_date(datetime.now(UTC))
 
     report = asked(home, "import", table(home, NEW, TO_BROKER_B), "--reason", "GAC 2026")
@@ -125,7 +125,7 @@ def test_a_table_adds_and_changes_parties_and_leaves_the_others(home: Path) -> N
         }
     ]
     listed = asked(home, "list")
-    assert [each for each in listed if each["account"] not in ("broker-b", "trader-c")] == others
+    assert [row for row in listed if row["account"] not in ("broker-b", "trader-c")] == others
     assert listed[-1] == {
         "account": "trader-c",
         "code": "1207960404",
@@ -210,7 +210,7 @@ def test_an_import_does_not_lift_a_revocation(home: Path) -> None:
     report = asked(home, "import", home / "parties.toml")
 
     assert report["changed"] == []
-    assert {each["state"] for each in asked(home, "keys", "trader-b")} == {"revoked"}
+    assert {key["state"] for key in asked(home, "keys", "trader-b")} == {"revoked"}
 
 
 def test_one_party_is_added_by_options(home: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_revoked_key_cannot_be_added_again_or_revoked_twice(home: Path) -> Non
     folder = home / "clients" / "trader-b"
     for option, file in (("--add-key", "id_ed25519.pub"), ("--add-certificate", "sign.crt")):
         kind = "key" if option == "--add-key" else "certificate"
-        (listed,) = [each for each in asked(home, "keys", "trader-b") if each["kind"] == kind]
+        (listed,) = [key for key in asked(home, "keys", "trader-b") if key["kind"] == kind]
         asked(home, "keys", "trader-b", "--revoke", listed["fingerprint"])
         for again in ((option, folder / file), ("--revoke", listed["fingerprint"])):
             assert gateway(home, "keys", "trader-b", *again).exit_code == NO
@@ -302,5 +302,5 @@ def test_every_change_of_a_party_is_shown_with_who_and_why(home: Path) -> None:
 
     assert (first["reason"], first["changes"]) == ("init", [])
     assert (second["actor"], second["reason"]) == (actor(), "promoted")
-    assert [each["field"] for each in second["changes"]] == ["classes"]
+    assert [change["field"] for change in second["changes"]] == ["classes"]
     assert "classes (promoted)" in gateway(home, "show", "broker-b").stdout

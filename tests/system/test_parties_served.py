@@ -45,7 +45,7 @@ def judged(gateway: Gateway, account: str, reference: str, body: bytes) -> dict[
     def judged_message() -> dict[str, Any] | None:
         listed = json.loads(gateway.cli("messages", "list", "--account", account, "--json").stdout)
         return next(
-            (each for each in listed if each["reference"] == reference and each["state"] != "received"), None
+            (row for row in listed if row["reference"] == reference and row["state"] != "received"), None
         )
 
     message: dict[str, Any] = gateway.until(judged_message)
@@ -63,7 +63,7 @@ def test_a_certificate_that_is_revoked_is_refused_from_the_next_message_on(
         return judged(gateway, "broker-aa", reference, body)
 
     assert sent("PARTYREVOKED00001", key, certificate)["faults"] == []
-    (registered,) = [each for each in asked(gateway, "keys", "broker-aa") if each["kind"] == "certificate"]
+    (registered,) = [key for key in asked(gateway, "keys", "broker-aa") if key["kind"] == "certificate"]
     asked(gateway, "keys", "broker-aa", "--revoke", registered["fingerprint"])
     refused = sent("PARTYREVOKED00002", key, certificate)
     assert (refused["state"], refused["faults"]) == ("rejected", ["certificate-revoked"])
@@ -84,7 +84,7 @@ def test_a_key_that_is_added_logs_in_and_one_that_is_revoked_does_not(
     (tmp_path / "known_hosts").write_text((old.folder / "known_hosts").read_text())
     new = Login("trader-b", tmp_path, old.host, old.port)
     assert (old.sftp("pwd").returncode == 0, new.sftp("pwd").returncode == 0) == (True, False)
-    (registered,) = [each for each in asked(gateway, "keys", "trader-b") if each["kind"] == "key"]
+    (registered,) = [key for key in asked(gateway, "keys", "trader-b") if key["kind"] == "key"]
 
     asked(gateway, "keys", "trader-b", "--add-key", tmp_path / "id.pub")
     assert (old.sftp("pwd").returncode == 0, new.sftp("pwd").returncode == 0) == (True, True)

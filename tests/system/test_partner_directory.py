@@ -47,8 +47,8 @@ def test_a_refused_file_goes_to_fail_box_with_a_report(hosted: HostedPartner) ->
     reference = hosted.gateway.next_name()
     hosted.put(f"{reference}.xml", b"<DecMessage")
 
-    hosted.gateway.until(lambda: len([each for each in hosted.names("FailBox") if reference in each]) == 2)
-    refused, report = sorted(each for each in hosted.names("FailBox") if reference in each)
+    hosted.gateway.until(lambda: len([name for name in hosted.names("FailBox") if reference in name]) == 2)
+    refused, report = sorted(name for name in hosted.names("FailBox") if reference in name)
     assert refused == f"{reference}.xml"
     assert report.startswith(f"Report_{reference}_")
     hosted.gateway.until(lambda: hosted.receipt_counts(reference) == {"Gateway": 1, "Failed": 1})
@@ -61,7 +61,7 @@ def test_unfinished_names_are_left_until_they_are_finished(hosted: HostedPartner
     for name in names:
         (hosted.root / "OutBox" / name).write_bytes(declaration(reference))
     looked(hosted)
-    assert not [each for each in hosted.stored() if reference in each["name"]]
+    assert not [row for row in hosted.stored() if reference in row["name"]]
 
     (hosted.root / "OutBox" / names[0]).rename(hosted.root / "OutBox" / f"{reference}.xml")
     hosted.gateway.until(lambda: f"{reference}.xml" in hosted.names("SentBox"))
@@ -77,7 +77,7 @@ def test_the_same_content_under_another_name_has_no_second_effect(hosted: Hosted
     hosted.gateway.until(lambda: f"{reference}-again.xml" in hosted.names("SentBox"))
     hosted.gateway.until(lambda: hosted.receipt_counts(f"{reference}-again"))
     hosted.put(f"{reference}.xml", declaration(reference))
-    hosted.gateway.until(lambda: len([each for each in hosted.names("SentBox") if reference in each]) == 3)
+    hosted.gateway.until(lambda: len([name for name in hosted.names("SentBox") if reference in name]) == 3)
     assert hosted.released(reference) == 1
 
 
@@ -97,7 +97,7 @@ def test_links_folders_pipes_and_names_that_cannot_be_shown_are_left(
     looked(hosted)
     left = {"link.xml", "folder.xml", "pipe.xml", *map(os.fsdecode, hostile)}
     assert left <= set(hosted.names("OutBox"))
-    assert not left & {each["name"] for each in hosted.stored()}
+    assert not left & {row["name"] for row in hosted.stored()}
     assert secret.exists()
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_larger_than_the_account_may_send_is_refused_without_bein
     os.truncate(os.open(hosted.root / "OutBox" / name, os.O_CREAT | os.O_WRONLY), 600 << 20)
 
     hosted.gateway.until(lambda: name in hosted.names("FailBox"))
-    (report,) = [each for each in hosted.names("FailBox") if each.startswith(f"Report_{name[:-4]}_")]
+    (report,) = [file for file in hosted.names("FailBox") if file.startswith(f"Report_{name[:-4]}_")]
     assert "package-too-large" in (hosted.root / "FailBox" / report).read_text("utf-8")
     assert not hosted.named(name)
 

@@ -50,7 +50,7 @@ def logged(theirs: SftpPartner, reason: str, times: int = 1) -> bool:
 def open_alarms(theirs: SftpPartner) -> list[str]:
     done = theirs.gateway.cli("alarms", "list", "--json")
     assert done.returncode == 0, done.stderr
-    return [each["key"] for each in json.loads(done.stdout)]
+    return [row["key"] for row in json.loads(done.stdout)]
 
 
 def test_a_declaration_is_fetched_and_its_receipts_are_brought(theirs: SftpPartner) -> None:

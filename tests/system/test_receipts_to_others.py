@@ -100,9 +100,11 @@ def test_a_notice_is_verified_without_the_gateway(gateway: Gateway, tmp_path: Pa
 
 def test_operators_see_to_whom_each_receipt_went(gateway: Gateway) -> None:
     shown = json.loads(gateway.cli("messages", "show", "OTHERS1", "--json").stdout)
-    receipts_by_account = Counter(each["account"] for each in shown["receipts"] if each["kind"] != "request")
+    receipts_by_account = Counter(
+        receipt["account"] for receipt in shown["receipts"] if receipt["kind"] != "request"
+    )
     assert receipts_by_account == {BROKER: 6} | OTHERS
-    assert [each["account"] for each in shown["receipts"] if each["final"]] == [BROKER]
+    assert [receipt["account"] for receipt in shown["receipts"] if receipt["final"]] == [BROKER]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

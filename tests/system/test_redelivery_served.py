@@ -28,7 +28,7 @@ def delivery(gateway: Mortal, message: str) -> tuple[int, str, list[str]]:
     """Its number, its state, and what happened to it."""
     (listed,) = json.loads(gateway.cli("deliveries", "list", "--message", message, "--json").stdout)
     shown = json.loads(gateway.cli("deliveries", "show", str(listed["id"]), "--json").stdout)
-    return listed["id"], listed["state"], [each["event"] for each in shown["events"]]
+    return listed["id"], listed["state"], [event["event"] for event in shown["events"]]
 
 
 def delivered(gateway: Mortal, reference: str) -> str:
@@ -67,7 +67,7 @@ def test_a_lost_delivery_to_a_folder_is_repeated_though_the_node_is_killed_meanw
         assert node.ended() == -signal.SIGKILL
         node.start()
     node.until(lambda: at_rest(node, message))
-    assert [each.name for each in exchange.out.iterdir()] == [f"{message}.zip"]
+    assert [path.name for path in exchange.out.iterdir()] == [f"{message}.zip"]
     assert message_row(node, reference)["state"] == State.DELIVERED
     assert delivery(node, message)[2] == ["taken", "delivery_resumed", "taken"]
 

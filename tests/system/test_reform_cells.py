@@ -182,11 +182,11 @@ def register(home: Home) -> None:
     with database.engine.connect() as reader:
         register = registered(reader)
     (like,) = (
-        each.account for each in register.values() if each.account and each.account.name == "broker-aa"
+        party.account for party in register.values() if party.account and party.account.name == "broker-aa"
     )
     parties = [party(enterprise, Role.TRADER, name, like.keys) for name, enterprise in TRADERS.items()]
     parties += [party(enterprise, Role.BROKER, name, like.keys) for name, enterprise in BROKERS.items()]
-    changes = [PartyChange(before=None, after=each) for each in parties]
+    changes = [PartyChange(before=None, after=party) for party in parties]
     database.submit(lambda to: write(to, changes, "tests", "", utc_now())).result()
     for serial, (trader, broker) in enumerate(product(TRADERS.values(), BROKERS.values())):
         grant(home, database, agreement(f"9{serial:010}", trader=trader.code, broker=broker.code))
@@ -260,7 +260,7 @@ def test_a_cell_of_the_reform_is_judged_and_handled_as_its_tables_say(
     cell: Cell, outcomes: dict[str, dict[str, Any]]
 ) -> None:
     row = outcomes[cell.reference]
-    faults = sorted({each["code"] for each in row["findings"] if each["severity"] == "error"})
+    faults = sorted({finding["code"] for finding in row["findings"] if finding["severity"] == "error"})
     assert faults == cell.faults
     assert (row["state"] == State.REJECTED) == bool(cell.faults)
     assert row["customs_status"] == cell.customs_status

@@ -46,17 +46,17 @@ def test_host_keys_are_taken_for_connections_from_then_on(tmp_path: Path) -> Non
     private, line = make_ed25519()
     with Gateway(tmp_path) as gateway:
         before, path = shown(gateway), gateway.home.keys / "ssh_host_ed25519"
-        with gateway.login(BROKER).session() as standing:
+        with gateway.login(BROKER).session() as session:
             path.unlink()
             write_private(path, private)
             unwell = gateway.cli("doctor", "--json")
-            (listed,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
+            (listed,) = [check for check in json.loads(unwell.stdout) if check["check"] == "in force"]
             assert "keys/ssh_host_*" in listed["detail"]
             assert shown(gateway) == before
             listed = json.loads(gateway.cli("reload", "--json").stdout)
             assert (listed["changed"], listed["needs_restart"]) == (["keys/ssh_host_*"], [])
             assert shown(gateway) == line != before
-            assert standing.listdir("/") == ["FailBox", "InBox", "OutBox", "SentBox"]
+            assert session.listdir("/") == ["FailBox", "InBox", "OutBox", "SentBox"]
             path.write_bytes(b"cut off")
             refused = gateway.cli("reload")
             assert (refused.returncode, "ssh_host_ed25519" in refused.stderr) == (1, True)
@@ -64,7 +64,7 @@ def test_host_keys_are_taken_for_connections_from_then_on(tmp_path: Path) -> Non
             path.unlink()  # other kinds are left
             assert gateway.cli("reload").returncode == 0
             assert shown(gateway).startswith("ecdsa-")
-            assert standing.listdir("/InBox") == []
+            assert session.listdir("/InBox") == []
 
 
 def test_the_node_runs_by_the_reloaded_files_and_reports_differences_from_the_present_ones(
@@ -83,7 +83,7 @@ def test_the_node_runs_by_the_reloaded_files_and_reports_differences_from_the_pr
         ):
             assert "differing from what the node runs by" in gateway.cli(*command).stderr, command
         unwell = gateway.cli("doctor", "--json")
-        (shown,) = [each for each in json.loads(unwell.stdout) if each["check"] == "in force"]
+        (shown,) = [check for check in json.loads(unwell.stdout) if check["check"] == "in force"]
         assert (unwell.returncode, shown["ok"]) == (1, False)
         assert "policy.toml" in shown["detail"]
         assert "routes.toml" not in shown["detail"]

@@ -65,7 +65,7 @@ def test_a_storm_of_replays_takes_each_message_once_and_the_node_finds_them_by_i
         ]
         outputs = [process.communicate(timeout=WITHIN)[0] for process in storm]
         assert [process.returncode for process in storm] == [0, 0]
-        assert len({json.loads(each)["id"] for each in outputs}) == 1
+        assert len({json.loads(output)["id"] for output in outputs}) == 1
         gateway.until(lambda: states(gateway)[State.CLOSED] == 4)
         with gateway.reading() as store:
             replayed = select(events.c.message).where(events.c.event == Event.REPLAYED)
@@ -81,7 +81,7 @@ def many_refused(folder: Path) -> Iterator[tuple[Path, Engine]]:
         refused(harness)
         (row,) = harness.rows(messages, state=State.REJECTED)
         ids = [new_id(harness.start, number.to_bytes(10, "big")) for number in range(1, COUNT)]
-        copies = [{**row, "seq": None, "id": each} for each in ids]
+        copies = [{**row, "seq": None, "id": id_} for id_ in ids]
         with harness.database.engine.begin() as writer:
             writer.execute(insert(messages), copies)
         path = harness.home.path

@@ -38,7 +38,7 @@ def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
         assert done.returncode == 0, done.stderr
         return done.stdout, done.stderr
 
-    def handed_over() -> bool:
+    def delivered() -> bool:
         with gateway.reading() as store:
             return set(store.execute(select(deliveries.c.state)).scalars()) == {DeliveryState.DELIVERED}
 
@@ -57,7 +57,7 @@ def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
         gateway.until(lambda: len(gateway.inbox(BROKER)) > 0)
         run("backup", tmp_path / "backup")
         run("backends", "resume", "customs", "--reason", "maintained")
-        gateway.until(handed_over)
+        gateway.until(delivered)
         assert gateway.stop() == 0
 
         first, gateway.home = gateway.home, Home(tmp_path / "restored")
@@ -66,10 +66,10 @@ def test_customs_that_cannot_be_asked_is_named_and_sent_the_same_key_again(
         assert "customs cannot be asked what it has" in err
         gateway.start()
         run("backends", "resume", "customs", "--reason", "maintained")
-        gateway.until(handed_over)
+        gateway.until(delivered)
         with gateway.reading() as store:
             restored = store.execute(select(events.c.detail).where(events.c.message == NODE)).scalars()
-            assert ["customs"] in [json.loads(each).get("unasked") for each in restored]
+            assert ["customs"] in [json.loads(line).get("unasked") for line in restored]
         assert gateway.stop() == 0
     assert first.path != gateway.home.path
     once, again = asyncio.run(keys_sent())

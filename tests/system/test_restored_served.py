@@ -44,7 +44,7 @@ def went_on(gateway: Gateway) -> None:
     output(gateway, "backends", "resume", "customs", "--reason", "maintained")
     gateway.send(ACCOUNT, "notice.xml", signed_notice(gateway.home, agreement(NUMBER)))
     sent = (State.DELIVERED, State.CLOSED)
-    gateway.until(lambda: {state(gateway, each) for each in (UNSETTLED, WAITING)} <= set(sent))
+    gateway.until(lambda: {state(gateway, reference) for reference in (UNSETTLED, WAITING)} <= set(sent))
 
 
 def calls(home: Home) -> list[tuple[Any, ...]]:

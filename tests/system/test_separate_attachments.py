@@ -39,8 +39,8 @@ def all_are(gateway: Gateway, names: dict[str, bytes], state: str) -> None:
 def verdicts(gateway: Gateway, name: str) -> list[str]:
     """What the receipts in the InBox about this file say, oldest first."""
     base = name.removesuffix(".xml")
-    receipt_rows = [each for each in gateway.inbox(ACCOUNT) if each.startswith(f"Gateway_{base}_")]
-    bodies = [xml.parse(gateway.read(ACCOUNT, f"/InBox/{each}")) for each in sorted(receipt_rows)]
+    receipt_rows = [name for name in gateway.inbox(ACCOUNT) if name.startswith(f"Gateway_{base}_")]
+    bodies = [xml.parse(gateway.read(ACCOUNT, f"/InBox/{row}")) for row in sorted(receipt_rows)]
     return [body.findtext("{*}Verdict") or "" for body in bodies]
 
 
@@ -84,7 +84,7 @@ def test_a_message_that_waits_too_long_is_refused(gateway: Gateway) -> None:
     all_are(gateway, XML | alone, "rejected")
     with gateway.reading() as store:
         rows = store.execute(select(receipts.c.verdict, receipts.c.final)).all()
-    assert sorted(tuple(each) for each in rows if each.verdict) == [
+    assert sorted(tuple(row) for row in rows if row.verdict) == [
         ("rejected", True),
         ("rejected", True),
         ("waiting", False),

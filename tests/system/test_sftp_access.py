@@ -399,7 +399,7 @@ def test_stopping_lets_a_commit_in_progress_finish_and_drops_unfinished_uploads(
         assert outcome[0].returncode == 0, outcome[0].stderr
     assert [name for name, _, _ in served.arrived()] == ["a.zip"]
     assert served.spools() == []
-    assert [each for each in threading.enumerate() if each.name.startswith("sftp-")] == []
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("sftp-")] == []
 
 
 def accepts(served: SftpHarness) -> bool:

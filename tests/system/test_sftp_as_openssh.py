@@ -180,7 +180,7 @@ def test_ls_shows_the_time_of_what_is_recent_and_the_year_of_what_is_not(served:
     for at, words in shown.items():
         assert words in FileAttributes(0o100644, 1, at).line("a", now)
     served.fill_inbox("broker", 1)
-    (line,) = [each for each in served.broker.sftp("ls -l /InBox").stdout.splitlines() if "Receipt" in each]
+    (line,) = [line for line in served.broker.sftp("ls -l /InBox").stdout.splitlines() if "Receipt" in line]
     assert f"{served.clock().astimezone(CHINA):%b %d} " in line
     assert ":" in line
 
@@ -216,7 +216,7 @@ def test_pages_are_of_what_is_there_while_files_come_and_go(served: SftpHarness)
         first = next(shown).filename
         other.remove(f"/InBox/{first}")
         other.remove(f"/InBox/Receipt_{2 * NAMES_IN_A_PACKET - 1:06}.xml")
-        rest = [each.filename for each in shown]
+        rest = [entry.filename for entry in shown]
     assert [first, *rest] == sorted({first, *rest})
     assert len(rest) >= 2 * NAMES_IN_A_PACKET - 2
 

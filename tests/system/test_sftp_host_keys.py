@@ -107,7 +107,7 @@ def test_jsch_connects_with_ecdsa_for_both_keys(keys: tuple[Path, dict[str, str]
         login = served.login("java", key=make_ecdsa())
         knows(served, login, lines["ecdsa"])
         (data := tmp_path / "a.xml").write_bytes(b"<a/>")
-        options = ["-v", *(each for one in JSCH for each in ("-o", one))]
+        options = ["-v", *(argument for one in JSCH for argument in ("-o", one))]
         done = login.sftp(f"put {data} /OutBox/a.xml", options=options)
         assert done.returncode == 0, done.stderr
         for agreed in (

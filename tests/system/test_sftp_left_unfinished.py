@@ -43,7 +43,7 @@ def test_an_upload_unfinished_for_an_hour_is_reported_in_the_in_box_until_it_is_
         client.rename("/OutBox/报关单.xml.writing", "/OutBox/报关单.xml")
         assert client.listdir("/InBox") == ["Receipt_000000.xml"]
         assert served.server.left_unfinished() == {}
-    assert [each for each, _, _ in served.arrived()] == ["报关单.xml"]
+    assert [name for name, _, _ in served.arrived()] == ["报关单.xml"]
 
 
 def test_an_account_that_removes_the_report_gets_it_again_only_after_another_hour(

@@ -12,7 +12,7 @@ import pytest
 from gateway.model.states import Event
 from tests.support.sftp_client import Login
 from tests.support.sftp_served import SftpHarness, serving
-from tests.support.upload_steps import LISTED, Steps, unheard_of
+from tests.support.upload_steps import LISTED, Steps, unusual_name
 
 PACKAGE = b"<?xml version='1.0'?>" + bytes(range(256)) * 200
 
@@ -60,7 +60,7 @@ def test_lftp_with_a_temporary_file_makes_one_message_of_the_final_name(
     assert sizes(served) == [("a.zip", len(PACKAGE))]
 
 
-@pytest.mark.parametrize("steps", [*LISTED, unheard_of])
+@pytest.mark.parametrize("steps", [*LISTED, unusual_name])
 def test_the_steps_of_a_client_make_one_message_of_the_final_name(served: SftpHarness, steps: Steps) -> None:
     with served.broker.session() as client:
         steps(client, "a.zip", PACKAGE)

@@ -197,7 +197,7 @@ def test_a_client_that_is_killed_in_the_middle_leaves_nothing(served: SftpHarnes
         assert client.stdin is not None
         client.stdin.write(f"put {big} /OutBox/{name}\n".encode())
         client.stdin.flush()
-        until(lambda: any(os.path.getsize(served.blobs_root / "spool" / each) for each in served.spools()))
+        until(lambda: any(os.path.getsize(served.blobs_root / "spool" / spool) for spool in served.spools()))
         client.kill()
         client.wait()
         client.stdin.close()

@@ -34,7 +34,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def transit(course: str, reference: str) -> Declaration:
-    direction, head, _said = COURSES[course]
+    direction, head, _answers = COURSES[course]
     plain = Declaration() if direction == "I" else export()
     return Declaration(
         reference=reference,
@@ -82,9 +82,9 @@ def test_both_offices_get_the_transit_declaration_and_every_step_gives_a_receipt
             select(receipts.c.verdict).where(receipts.c.message == row.id, receipts.c.final)
         ).all()
     assert (row.state, row.customs_status) == (State.CLOSED, CustomsStatus.CLOSED)
-    assert {each.key for each in sent} == {row.id, f"{row.id}-{BORDER}"}
-    assert {each.state for each in sent} == {DeliveryState.DELIVERED}
-    assert [each.verdict for each in finals] == ["accepted"]
+    assert {delivery.key for delivery in sent} == {row.id, f"{row.id}-{BORDER}"}
+    assert {delivery.state for delivery in sent} == {DeliveryState.DELIVERED}
+    assert [receipt.verdict for receipt in finals] == ["accepted"]
     shown = json.loads(gateway.cli("messages", "show", row.id, "--json").stdout)
-    assert [each["step"] for each in shown["steps"]] == ["departed", "arrived", "written_off"]
+    assert [step["step"] for step in shown["steps"]] == ["departed", "arrived", "written_off"]
     assert violations(gateway.home) == []

@@ -46,7 +46,7 @@ def gateway_receipts(gateway: Gateway) -> list[etree._Element]:
 
 
 def verdicts(gateway: Gateway) -> list[str | None]:
-    return [each.findtext(f"{{{NAMESPACE}}}Verdict") for each in gateway_receipts(gateway)]
+    return [receipt.findtext(f"{{{NAMESPACE}}}Verdict") for receipt in gateway_receipts(gateway)]
 
 
 def faults(receipt: etree._Element) -> list[str | None]:

@@ -47,16 +47,16 @@ async def failed_with(connection: BrokerConnection, why: str) -> None:
 
 
 def consuming(
-    queue: str, heard: "asyncio.Queue[bytes]"
+    queue: str, received: "asyncio.Queue[bytes]"
 ) -> Callable[[AbstractChannel], Awaitable[Sequence[str]]]:
     async def set_up(channel: AbstractChannel) -> Sequence[str]:
         declared = await channel.declare_queue(queue, durable=True, arguments={"x-queue-type": "quorum"})
 
-        async def hear(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+        async def put(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             await message.ack()
-            heard.put_nowait(message.body)
+            received.put_nowait(message.body)
 
-        await declared.consume(hear)
+        await declared.consume(put)
         return [queue]
 
     return set_up
@@ -137,8 +137,8 @@ def test_messages_with_one_id_at_the_same_time_are_distinguished(rabbit: Rabbit,
                 await (await peer.channel()).declare_queue("there", durable=True)
                 results = await asyncio.gather(
                     *(
-                        connection.publish("", "there" if each % 2 else "nowhere", note("same"))
-                        for each in range(20)
+                        connection.publish("", "there" if index % 2 else "nowhere", note("same"))
+                        for index in range(20)
                     )
                 )
         assert results == [PublishResult.RETURNED, PublishResult.CONFIRMED] * 10
@@ -148,9 +148,9 @@ def test_messages_with_one_id_at_the_same_time_are_distinguished(rabbit: Rabbit,
 
 def test_a_consumer_whose_queue_was_deleted_is_there_again(rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
-        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        received: asyncio.Queue[bytes] = asyncio.Queue()
         settings = rabbit.settings(tmp_path, rabbit.vhost())
-        set_up = consuming("q", heard)
+        set_up = consuming("q", received)
         async with BrokerConnection(settings, tmp_path, "test", set_up) as connection:
             await connection.until_connected()
             async with await aio_pika.connect(rabbit.url(settings.vhost, "gateway")) as peer:
@@ -159,17 +159,17 @@ def test_a_consumer_whose_queue_was_deleted_is_there_again(rabbit: Rabbit, tmp_p
                 await until(lambda: not connection.connected)
                 await connection.until_connected()
                 await channel.default_exchange.publish(note("1", b"again"), "q")
-                assert await heard.get() == b"again"
+                assert await received.get() == b"again"
 
     run(test)
 
 
 def test_a_broker_that_was_killed_is_found_again(mortal_rabbit: Rabbit, tmp_path: Path) -> None:
     async def test() -> None:
-        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        received: asyncio.Queue[bytes] = asyncio.Queue()
         settings = mortal_rabbit.settings(tmp_path, mortal_rabbit.vhost())
         async with (
-            BrokerConnection(settings, tmp_path, "in", consuming("q", heard)) as consumer,
+            BrokerConnection(settings, tmp_path, "in", consuming("q", received)) as consumer,
             BrokerConnection(settings, tmp_path, "out", nothing) as publisher,
         ):
             await consumer.until_connected()
@@ -181,7 +181,7 @@ def test_a_broker_that_was_killed_is_found_again(mortal_rabbit: Rabbit, tmp_path
             await consumer.until_connected()
             await publisher.until_connected()
             assert await publisher.publish("", "q", note("2", b"after")) is PublishResult.CONFIRMED
-            assert await heard.get() == b"after"
+            assert await received.get() == b"after"
 
     run(test)
 
@@ -190,10 +190,10 @@ def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
     mortal_rabbit: Rabbit, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        received: asyncio.Queue[bytes] = asyncio.Queue()
         settings = mortal_rabbit.settings(tmp_path, mortal_rabbit.vhost())
         async with (
-            BrokerConnection(settings, tmp_path, "in", consuming("q", heard)) as consumer,
+            BrokerConnection(settings, tmp_path, "in", consuming("q", received)) as consumer,
             BrokerConnection(settings, tmp_path, "out", nothing) as publisher,
         ):
             await consumer.until_connected()
@@ -210,9 +210,9 @@ def test_a_broker_without_memory_makes_publishing_busy_and_loses_nothing(
                 await asyncio.to_thread(mortal_rabbit.ctl, "set_vm_memory_high_watermark", "0.4")
             await until(lambda: not publisher.blocked and publisher.connected)
             assert await publisher.publish("", "q", note("4", b"4")) is PublishResult.CONFIRMED
-            bodies = [await heard.get()]
+            bodies = [await received.get()]
             while bodies[-1] != b"4":
-                bodies.append(await heard.get())
+                bodies.append(await received.get())
             assert bodies == [b"1", *([b"2"] if results is PublishResult.UNKNOWN else []), b"4"]
 
     run(test)

@@ -32,7 +32,7 @@ from tests.support.raw_amqp import Properties, content_header, field, table
 from tests.transport.test_sftp_wire import wire
 
 ACCOUNT: Final = Account(name="broker-aa", keys=(), delivery=Delivery.AMQP)
-FOUND: Final = finding(Fault.AMQP_UNREADABLE)
+UNREADABLE_FINDING: Final = finding(Fault.AMQP_UNREADABLE)
 MOST: Final = 1 << 30
 
 
@@ -86,7 +86,7 @@ def asked(kind: int, *more: bytes) -> Callable[[bytes], object]:
 def listed(entries: bytes) -> object:
     """A folder as a partner's server lists it, in answers as long as we read."""
     with wire(packet(Command.NAME, pack(1), entries)) as asking:
-        return [(claim_of(each.name), is_sound(each.name)) for each in asking.names(asking.ask(Command.NAME))]
+        return [(claim_of(name.name), is_sound(name.name)) for name in asking.names(asking.ask(Command.NAME))]
 
 
 def entries(name: bytes, attributes: bytes) -> Callable[[int], bytes]:
@@ -145,10 +145,10 @@ def taken(properties: bytes) -> object:
 
 def looked_at(message: IncomingMessage) -> object:
     """All that is done with a message, whoever it is from, beside what its content is judged by."""
-    letter = dead_letter(message, FOUND)
+    letter = dead_letter(message, UNREADABLE_FINDING)
     aside = put_aside(message, "why")
-    message_out = notice(reply_of(message, ACCOUNT), FOUND)
-    written = [can_be_written(each, MOST) for each in (letter, aside, message_out)]
+    message_out = notice(reply_of(message, ACCOUNT), UNREADABLE_FINDING)
+    written = [can_be_written(message, MOST) for message in (letter, aside, message_out)]
     facts = facts_of(message)
     try:
         return validate(message, ACCOUNT, MOST), text_in(message), word_in(message), written, facts

@@ -16,7 +16,7 @@ def turned_down() -> ssl.SSLError:
 @pytest.mark.parametrize("link", ["__cause__", "__context__"])
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_a_cycle_of_exception_causes_is_visited_once(link: str, length: int) -> None:
-    ring = [ConnectionError(str(each)) for each in range(length)]
+    ring = [ConnectionError(str(index)) for index in range(length)]
     for error, before in zip(ring, ring[1:] + ring[:1], strict=True):
         setattr(error, link, before)
     assert certificate_trouble(ring[0]) == ""

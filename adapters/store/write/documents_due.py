@@ -14,14 +14,16 @@ from gateway.model.obligation import Obligation, RequestReason
 from gateway.model.reform import Due
 
 _OWED: Final = select(obligations).where(obligations.c.message == bindparam("message_id"))
+_FORGET: Final = delete(obligations).where(obligations.c.message == bindparam("message_id"))
+_OWE: Final = insert(obligations)
 _CHANGE: Final = update(obligations).where(obligations.c.message == bindparam("message_id"))
 
 
 def owe(transaction: Transaction, message: str, obligation: Obligation, present: Sequence[str]) -> None:
     """Writes what a declaration owes; `present` are the document classes that came with it."""
-    transaction.connection.execute(delete(obligations).where(obligations.c.message == message))
+    transaction.connection.execute(_FORGET, {"message_id": message})
     transaction.connection.execute(
-        insert(obligations),
+        _OWE,
         {
             "message": message,
             "due": obligation.due,

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import events
@@ -40,16 +40,24 @@ class Noted:
     detail: Mapping[str, Any]
 
 
+_RESTORED: Final = (
+    select(events.c.sequence)
+    .where(
+        events.c.message == NODE,
+        events.c.sequence > bindparam("after"),
+        events.c.event == NodeEvent.RESTORED,
+    )
+    .limit(1)
+)
+
+
 def note(transaction: Transaction, event: NodeEvent, actor: str, now: datetime, **detail: object) -> None:
     transaction.log(NODE, now, event, actor, NodeState.SERVING, **detail)
 
 
 def restored_since(reader: Connection, sequence: int) -> bool:
     """Whether the home was restored from a backup after that event of the log."""
-    made = select(events.c.sequence).where(
-        events.c.message == NODE, events.c.sequence > sequence, events.c.event == NodeEvent.RESTORED
-    )
-    return reader.execute(made.limit(1)).first() is not None
+    return reader.execute(_RESTORED, {"after": sequence}).first() is not None
 
 
 def noted(reader: Connection, after: int = 0) -> Noted | None:

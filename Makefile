@@ -12,7 +12,7 @@ demo: setup
 
 # Four processes, since most tests wait for others; the tests of a file share what they start.
 test: setup-test
-	$(BIN)/pytest --numprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What judges, without a broker, a server or a store of its own: for daily work, within a minute.
 test-quick: setup

@@ -45,6 +45,35 @@ def pytest_configure(config: pytest.Config) -> None:
         atexit.register(_remove_temporary_files)  # after pytest's own clean-up, which was registered later
 
 
+# Files that take longest as a whole: they begin first, so that no process is left alone with one at the end.
+_LONGEST = (
+    "tests/test_docs.py",
+    "tests/system/test_crash.py",
+    "tests/system/test_separate_customs.py",
+    "tests/transport/test_amqp_connection.py",
+    "tests/system/test_kills.py",
+    "tests/backends/test_backends.py",
+    "tests/system/test_operator_actions_served.py",
+    "tests/system/test_crash_poison.py",
+    "tests/system/test_crash_restarts.py",
+    "tests/system/test_amqp_storm.py",
+    "tests/system/test_amqp_trouble.py",
+    "tests/system/test_amqp_not_ready.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After those, what starts servers, which mostly waits; what only computes fills the gaps at the end."""
+
+    def place(item: pytest.Item) -> int:
+        file = item.nodeid.partition("::")[0]
+        if file in _LONGEST:
+            return _LONGEST.index(file)
+        return len(_LONGEST) + (not file.startswith(("tests/system/", "tests/backends/", "tests/transport/")))
+
+    items.sort(key=place)
+
+
 def _remove_temporary_files() -> None:
     shutil.rmtree(os.environ.pop("TMPDIR"), ignore_errors=True)
 

@@ -9,10 +9,15 @@ import base64
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
 import paramiko
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 from paramiko import PKey
 
 from gateway.config.bad_settings import BadSettings
@@ -62,9 +67,21 @@ def shown(host_keys: Sequence[HostKey]) -> Iterator[HostKey]:
             yield each
 
 
+@lru_cache(maxsize=16)
+def _parsed(content: bytes) -> PKey:
+    """Kept, since the library checks the primes of an RSA key each time it parses it: that takes 60 ms."""
+    parse = load_ssh_private_key if b"BEGIN OPENSSH" in content else load_pem_private_key
+    key = parse(content, password=None)
+    if isinstance(key, RSAPrivateKey):
+        return paramiko.RSAKey(key=key)
+    if isinstance(key, EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey(vals=(key, key.public_key()))
+    return paramiko.Ed25519Key(file_obj=StringIO(content.decode("ascii")))
+
+
 def _read(path: Path) -> HostKey:
     try:
-        key = PKey.from_path(path)
+        key = _parsed(path.read_bytes())
     except Exception as error:  # whatever is wrong with the file: the library raises a dozen kinds of errors
         raise BadSettings(
             f"keys/{path.name}: no host key that can be read ({type(error).__name__})"

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import httpx
 import structlog
 
 from gateway.config.monitoring import AlarmSettings, MailSettings, WebhookSettings
@@ -108,6 +107,8 @@ class Webhook:
         self._verify = _trusting(settings.ca, home)
 
     async def notify(self, notice: AlarmNotice, at: datetime) -> None:
+        import httpx  # takes as long to load as a tenth of the node: only for those who want a webhook
+
         body = json.dumps(shown(notice, at), ensure_ascii=False).encode()
         key = _secret(self._home / self._settings.secret_file).encode()
         signature = hmac.new(key, body, hashlib.sha256).hexdigest()

@@ -11,7 +11,6 @@ from adapters.monitor.alarm_notifiers import notifiers
 from adapters.monitor.alarm_watch import AlarmWatch, watching
 from adapters.monitor.gauges import Gauges
 from adapters.monitor.health import Health
-from adapters.monitor.http_listener import listening
 from adapters.monitor.metrics import Metrics
 from adapters.monitor.snapshot import AnswerSource, BrokerLink, PolledHost, SnapshotReader
 from adapters.store.database import Database
@@ -85,6 +84,8 @@ class Monitor:
             if settings.metrics is None:
                 yield None
             else:
+                from adapters.monitor.http_listener import listening
+
                 health = Health(database, reader, self._metrics, ailing, clock)
                 pages = listening(settings.metrics, self._metrics, gauges, reader, health)
                 yield await stack.enter_async_context(pages)

@@ -1,4 +1,8 @@
-"""Creates the back-ends that the settings describe: one class for each kind."""
+"""Creates the back-ends that the settings describe: one class for each kind.
+
+The module of a kind is imported when a back-end of it is opened: the libraries for HTTP alone take a quarter
+of a second to load, and a node without the sandbox can be installed without its folder.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -8,12 +12,6 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from adapters.backends.amqp import AmqpBackend
-from adapters.backends.directory import DirectoryBackend
-from adapters.backends.http import opened_client
-from adapters.backends.http_answers import PolledBackend
-from adapters.backends.http_push import PushedBackend
-from adapters.backends.sftp import SftpBackend
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
 from adapters.home.sandbox import check_sandbox
@@ -45,24 +43,33 @@ async def opened_backend(
     match settings:
         case AssociationSettings() | ReferenceSettings():
             check_sandbox(name, settings)
-            # Imported here: a node with only real back-ends can be installed without the sandbox.
             from adapters.sandbox.backends import opened_sandbox
 
             with opened_sandbox(home, name, settings, register, clock, renewals) as sandbox:
                 yield sandbox
         case DirectorySettings():
+            from adapters.backends.directory import DirectoryBackend
+
             folder = home.path / settings.folder
             with closing(DirectoryBackend(folder, settings.dxp, settings.at_once)) as directory:
                 yield directory
         case AmqpBackendSettings():
+            from adapters.backends.amqp import AmqpBackend
+
             async with AmqpBackend(settings, home.path, name) as amqp:
                 renewals += amqp.renewals
                 yield amqp
         case SftpBackendSettings():
+            from adapters.backends.sftp import SftpBackend
+
             with closing(SftpBackend(settings, home.path / settings.key, _spool(home, name))) as sftp:
                 renewals += sftp.renewals
                 yield sftp
         case HttpBackendSettings():
+            from adapters.backends.http import opened_client
+            from adapters.backends.http_answers import PolledBackend
+            from adapters.backends.http_push import PushedBackend
+
             async with opened_client(settings, home.path) as client:
                 renewals.append(client.renewal)
                 spool = _spool(home, name)

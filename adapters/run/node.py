@@ -1,4 +1,4 @@
-"""Builds a running node from its settings."""
+"""Builds a running node from its settings. What is not configured is not imported."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from adapters.backends.http_push import listening, pushed_among
 from adapters.blobs.filesystem import FilesystemBlobs
-from adapters.channels.amqp.channel import AmqpChannel, amqp_channel
-from adapters.channels.amqp.consumer import IntakePorts
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
@@ -53,6 +50,9 @@ from gateway.notify.reminders import Reminders
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.worker import Node, NodeConfig
 
+if TYPE_CHECKING:
+    from adapters.channels.amqp.channel import AmqpChannel
+
 STOP_WITHIN: Final = 20.0  # seconds for open sessions
 # Seconds for judgements and deliveries after that. A back-end may take many minutes; the next node asks it
 # about deliveries that are cut off.
@@ -67,7 +67,7 @@ class Running:
 
     node: Node
     sftp: tuple[str, int]
-    amqp: AmqpChannel | None
+    amqp: "AmqpChannel | None"
     metrics: tuple[str, int] | None
     reload: Callable[[], Awaitable[None]]
 
@@ -168,6 +168,8 @@ async def running(home: Home) -> AsyncIterator[Running]:
             )
         )
         if settings.push is not None:
+            from adapters.backends.http_push import listening, pushed_among
+
             pushed_to = await stack.enter_async_context(
                 listening(*(settings.push, home.path, pushed_among(backends), dispatch.taken), renewals)
             )
@@ -190,6 +192,9 @@ async def running(home: Home) -> AsyncIterator[Running]:
         stack.push_async_callback(asyncio.to_thread, server.stop, STOP_WITHIN)
         sftp, amqp = server.start(), None
         if settings.amqp is not None:
+            from adapters.channels.amqp.channel import amqp_channel
+            from adapters.channels.amqp.consumer import IntakePorts
+
             ports = IntakePorts(
                 account=account,
                 intake=node,

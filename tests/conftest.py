@@ -118,10 +118,10 @@ def mortal_rabbit() -> Iterator[Rabbit]:
 def _temporary_files_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A command that serves has its process keep temporary files in its home, and the process of the tests is
     not its own."""
-    monkeypatch.setattr(tempfile, "tempdir", kept := tempfile.tempdir)
+    monkeypatch.setattr(tempfile, "tempdir", previous := tempfile.tempdir)
     monkeypatch.setenv("SQLITE_TMPDIR", "")
     yield
-    if tempfile.tempdir != kept:
+    if tempfile.tempdir != previous:
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.execute("PRAGMA temp_store_directory = ''")
 

@@ -150,7 +150,7 @@ def test_no_stored_or_sent_word_is_lost(kind: str) -> None:
     recorded: Words = json.loads(RECORD.read_text())[kind]
     now = words()[kind]
     lost = {name: sorted(_lost(kind, name, before, now)) for name, before in recorded.items()}
-    assert not {name: gone for name, gone in lost.items() if gone}
+    assert not {name: missing for name, missing in lost.items() if missing}
 
 
 def test_a_stored_word_that_is_lost_is_noticed() -> None:

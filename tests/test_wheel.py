@@ -21,9 +21,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of the sources, so that nothing that lies about in the tree can get into it."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    kept = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for package in ("gateway", "adapters", "schemas", "config"):
-        shutil.copytree(ROOT / package, source / package, ignore=kept)
+        shutil.copytree(ROOT / package, source / package, ignore=ignored)
     for name in ("cli.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     command = [
@@ -124,6 +124,6 @@ def test_the_installed_gateway_makes_a_home(gateway: Path, tmp_path: Path) -> No
 
 
 def test_the_installed_gateway_shows_the_demo(gateway: Path, tmp_path: Path) -> None:
-    shown = _run(gateway, tmp_path, "demo")
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "✗" not in shown.stdout
+    demo = _run(gateway, tmp_path, "demo")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "✗" not in demo.stdout

@@ -55,7 +55,7 @@ async def answers_of(backend: AmqpBackend, number: int) -> list[Answer]:
     return list(answers)
 
 
-async def taken(channel: AbstractChannel, queue: str) -> AbstractIncomingMessage:
+async def take_message(channel: AbstractChannel, queue: str) -> AbstractIncomingMessage:
     async with asyncio.timeout(WITHIN):
         while True:
             message = await (await channel.get_queue(queue)).get(no_ack=True, fail=False)
@@ -64,11 +64,13 @@ async def taken(channel: AbstractChannel, queue: str) -> AbstractIncomingMessage
             await asyncio.sleep(0.02)
 
 
-async def eventually(tried: Callable[[], Coroutine[Any, Any, tuple[Outcome, str]]], expected: Outcome) -> str:
+async def eventually(
+    attempt: Callable[[], Coroutine[Any, Any, tuple[Outcome, str]]], expected: Outcome
+) -> str:
     """The note with which an outcome comes at last."""
     async with asyncio.timeout(WITHIN):
         while True:
-            outcome, note = await tried()
+            outcome, note = await attempt()
             if outcome is expected:
                 return note
             await asyncio.sleep(0.1)
@@ -84,7 +86,7 @@ def test_a_submission_is_persistent_and_says_its_key_in_every_place(rabbit: Rabb
     async def scene() -> AbstractIncomingMessage:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
             assert await submit(backend, one) == (Outcome.TAKEN, "")
-            return await taken(channel, settings.submissions)
+            return await take_message(channel, settings.submissions)
 
     message = asyncio.run(scene())
     assert (message.message_id, message.correlation_id) == (one.key, one.key)
@@ -102,7 +104,7 @@ def test_an_envelope_of_dxp_is_put_around_submissions_and_taken_from_answers(
     async def scene() -> tuple[AbstractIncomingMessage, Answer]:
         async with opened(settings, tmp_path) as backend, customs(rabbit, settings) as channel:
             assert await submit(backend, one) == (Outcome.TAKEN, "")
-            message = await taken(channel, settings.submissions)
+            message = await take_message(channel, settings.submissions)
             back = answer("1", one.key, "wrapped.xml", message.body)
             await channel.default_exchange.publish(back, settings.answers)
             return message, (await answers_of(backend, 1))[0]
@@ -216,7 +218,7 @@ def test_an_answer_that_cannot_be_used_is_put_aside_and_does_not_stop_the_others
                 name = "../\n" + "x" * 300
                 await channel.default_exchange.publish(answer(id_, about, name, body), settings.answers)
             answers = await answers_of(backend, 1)
-            return answers, [await taken(channel, dead(settings.answers)) for _ in range(2)]
+            return answers, [await take_message(channel, dead(settings.answers)) for _ in range(2)]
 
     (good,), aside = asyncio.run(scene())
     assert (good.key, good.body) == (key, b"<DEC_RESULT/>")

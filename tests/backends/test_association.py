@@ -37,7 +37,7 @@ from tests.support.submissions import (
     REQUEST,
     TRADER,
     PackagedSubmission,
-    asked,
+    agreement_request,
     given_answers,
     reference_association,
     sent,
@@ -81,7 +81,7 @@ def acts(association: ReferenceAssociation) -> list[str]:
 
 
 def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAssociation) -> None:
-    once = asked()
+    once = agreement_request()
     assert once.to(association) == (Outcome.TAKEN, "")
 
     response, proposed, confirmed = given_answers(association)
@@ -124,7 +124,7 @@ def test_a_request_is_numbered_proposed_and_confirmed(association: ReferenceAsso
 
 
 def test_xmlsec1_finds_every_notice_signed_by_the_association(association: ReferenceAssociation) -> None:
-    asked().to(association)
+    agreement_request().to(association)
 
     _, *signed = given_answers(association)
     assert len(signed) == 2
@@ -162,14 +162,14 @@ def test_the_course_of_a_request_depends_on_who_confirms_or_on_its_note(
 def test_the_answer_of_the_association_is_read_as_imported_or_refused(
     association: ReferenceAssociation, note: str, status: CustomsStatus
 ) -> None:
-    asked(note=note).to(association)
+    agreement_request(note=note).to(association)
 
     assert read(given_answers(association)[0].body, families()).status is status
 
 
 def test_a_failed_import_has_no_number_and_uses_up_none(association: ReferenceAssociation) -> None:
-    asked(note="FAIL-1").to(association)
-    asked().to(association)
+    agreement_request(note="FAIL-1").to(association)
+    agreement_request().to(association)
 
     roots = [trusted(answer.body) for answer in given_answers(association)]
     failed, imported, *_ = [families().recognise(root).facts(root) for root in roots]
@@ -179,7 +179,7 @@ def test_a_failed_import_has_no_number_and_uses_up_none(association: ReferenceAs
 
 
 def test_each_act_of_a_side_gives_a_notice(association: ReferenceAssociation) -> None:
-    once = asked(note="SILENT-1")
+    once = agreement_request(note="SILENT-1")
     once.to(association)
 
     asyncio.run(association.act(NUMBER, Act.CONFIRMED))
@@ -196,7 +196,7 @@ def test_each_act_of_a_side_gives_a_notice(association: ReferenceAssociation) ->
 def test_nothing_happens_to_an_agreement_that_was_refused(
     association: ReferenceAssociation, act: Act
 ) -> None:
-    asked(note="REFUSE-1").to(association)
+    agreement_request(note="REFUSE-1").to(association)
 
     with pytest.raises(IllegalAct):
         asyncio.run(association.act(NUMBER, act))
@@ -206,7 +206,7 @@ def test_nothing_happens_to_an_agreement_that_was_refused(
 def test_an_agreement_in_force_is_amended_as_often_as_its_sides_agree(
     association: ReferenceAssociation,
 ) -> None:
-    asked().to(association)
+    agreement_request().to(association)
     for day in (1, 2):
         asyncio.run(association.amend(NUMBER, {"valid_until": date(2027, 3, day)}, "延期"))
 
@@ -221,7 +221,7 @@ def test_an_agreement_in_force_is_amended_as_often_as_its_sides_agree(
 def test_an_agreement_that_is_not_in_force_is_not_amended(
     association: ReferenceAssociation, note: str
 ) -> None:
-    asked(note=note).to(association)
+    agreement_request(note=note).to(association)
     before = acts(association)
     with pytest.raises(IllegalAct):
         asyncio.run(association.amend(NUMBER, {"goods": ("8471",)}))
@@ -231,7 +231,7 @@ def test_an_agreement_that_is_not_in_force_is_not_amended(
 def test_the_association_does_not_release_an_agreement_that_was_used(
     association: ReferenceAssociation,
 ) -> None:
-    asked().to(association)
+    agreement_request().to(association)
     asyncio.run(association.act(NUMBER, Act.USED))
 
     with pytest.raises(ValueError, match="freed"):
@@ -247,20 +247,20 @@ def test_nothing_happens_to_a_number_that_was_never_allotted(association: Refere
 def test_agreements_stand_when_the_folder_is_opened_again(
     association: ReferenceAssociation, tmp_path: Path
 ) -> None:
-    asked(note="SILENT-1").to(association)
+    agreement_request(note="SILENT-1").to(association)
     association.close()
 
     with closing(reference_association(tmp_path)) as again:
         asyncio.run(again.act(NUMBER, Act.WITHDRAWN))
         assert acts(again) == ["proposed", "withdrawn"]
-        asked().to(again)
+        agreement_request().to(again)
         assert notices(again)[-1].agreement.number == "20260000000000002"
 
 
 def test_an_act_from_beside_the_node_comes_out_of_its_answers(
     association: ReferenceAssociation, tmp_path: Path
 ) -> None:
-    asked(note="SILENT-1").to(association)
+    agreement_request(note="SILENT-1").to(association)
 
     with closing(reference_association(tmp_path)) as command:
         asyncio.run(command.act(NUMBER, Act.REFUSED))
@@ -289,5 +289,5 @@ def test_a_request_of_no_date_or_value_is_refused_and_uses_up_no_number(
     assert requested(wrong).to(association)[0] is Outcome.NEVER
     assert given_answers(association) == []
 
-    asked().to(association)
+    agreement_request().to(association)
     assert notices(association)[0].agreement.number == NUMBER

@@ -51,7 +51,7 @@ async def customs_that_takes_nothing(
         yield channel
 
 
-async def there(channel: AbstractChannel, queue: str) -> None:
+async def until_queued(channel: AbstractChannel, queue: str) -> None:
     """Returns when something lies in the queue."""
     async with asyncio.timeout(WITHIN):
         while (await channel.declare_queue(queue, passive=True)).declaration_result.message_count == 0:
@@ -103,7 +103,7 @@ def test_a_query_that_overtook_the_submission_releases_nothing(
             rabbit.pause(signal.SIGCONT)
             monkeypatch.undo()
             assert delivery()[:2] == (DeliveryState.UNKNOWN, True)
-            await there(channel, settings.submissions)
+            await until_queued(channel, settings.submissions)
             # Customs knows nothing of it, and its queue takes no second one now.
             nonlocal now
             now += timedelta(minutes=10)

@@ -204,9 +204,9 @@ def test_a_restart_keeps_a_requested_pause_and_an_operator_can_end_it(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("kept", ["", "soon", "99999999999", "1", "nan"])
-def test_an_invalid_retry_after_is_ignored(tmp_path: Path, kept: str) -> None:
-    (tmp_path / "not-before").write_text(kept)
+@pytest.mark.parametrize("stored", ["", "soon", "99999999999", "1", "nan"])
+def test_an_invalid_retry_after_is_ignored(tmp_path: Path, stored: str) -> None:
+    (tmp_path / "not-before").write_text(stored)
     assert Rest(tmp_path).remaining() == 0
 
 
@@ -259,10 +259,10 @@ def test_a_refusal_is_logged_in_the_servers_words_shortened_and_printable(tmp_pa
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requested.append(request.path)
         raise web.HTTPTemporaryRedirect("/elsewhere")
 
     async def scene() -> None:
@@ -276,7 +276,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
             assert await backend.answers(10) == []
 
     asyncio.run(scene())
-    assert "/elsewhere" not in asked
+    assert "/elsewhere" not in requested
 
 
 def test_environment_variables_do_not_change_where_requests_go(
@@ -392,7 +392,7 @@ async def customs_over_tls(folder: Path, tls: IssuedCertificate) -> AsyncIterato
             yield f"https://{host}:{port}"
 
 
-def shown(own: IssuedCertificate) -> dict[str, str]:
+def own_certificate(own: IssuedCertificate) -> dict[str, str]:
     return {"certificate": str(own.certificate), "key": str(own.key)}
 
 
@@ -427,7 +427,7 @@ def test_both_ends_show_certificates(tmp_path: Path) -> None:
     async def scene() -> None:
         async with (
             customs_over_tls(tmp_path / "customs", theirs) as url,
-            gateway(tmp_path, url, ca=str(theirs.ca), **shown(ours)) as backend,
+            gateway(tmp_path, url, ca=str(theirs.ca), **own_certificate(ours)) as backend,
         ):
             assert await submitted(backend, sent()) == (Outcome.TAKEN, "")
             assert len(await backend.answers(10)) == 5
@@ -447,7 +447,7 @@ def test_a_refused_client_is_denied(tmp_path: Path) -> None:
             assert (await backend.ask(sent().key))[0] is Outcome.UNKNOWN
 
     with turning_down(theirs) as url:
-        for own in ({}, shown(stranger)):
+        for own in ({}, own_certificate(stranger)):
             asyncio.run(scene(url, own))
 
 
@@ -460,7 +460,7 @@ def test_a_server_that_is_another_is_not_sent_anything(tmp_path: Path, wrong: st
         async with customs_over_tls(tmp_path / "customs", theirs) as url:
             ca = stranger.ca if wrong == "issuer" else theirs.ca
             url = url if wrong == "issuer" else url.replace("127.0.0.1", "localhost")
-            async with gateway(tmp_path, url, ca=str(ca), **shown(ours)) as backend:
+            async with gateway(tmp_path, url, ca=str(ca), **own_certificate(ours)) as backend:
                 return await submitted(backend, sent())
 
     outcome, note = asyncio.run(scene())

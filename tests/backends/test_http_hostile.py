@@ -15,12 +15,14 @@ from tests.support.submissions import sent
 
 
 def test_no_cookie_of_a_back_end_is_stored(tmp_path: Path) -> None:
-    shown: list[str | None] = []
+    cookies: list[str | None] = []
 
     async def handler(request: web.Request) -> web.Response:
         await request.read()
-        shown.append(request.headers.get("Cookie"))
-        return web.Response(status=201, headers={"Set-Cookie": f"session={len(shown)}; Path=/; Max-Age=9999"})
+        cookies.append(request.headers.get("Cookie"))
+        return web.Response(
+            status=201, headers={"Set-Cookie": f"session={len(cookies)}; Path=/; Max-Age=9999"}
+        )
 
     async def scene() -> None:
         async with answering(handler) as url, gateway(tmp_path, url) as backend:
@@ -29,7 +31,7 @@ def test_no_cookie_of_a_back_end_is_stored(tmp_path: Path) -> None:
             assert await backend.answers(1) == []
 
     asyncio.run(scene())
-    assert shown == [None, None, None]
+    assert cookies == [None, None, None]
 
 
 @pytest.mark.parametrize("begun", [b"", b"POST /answers/customs HTTP/1.1\r\nHost: gateway\r\nAnswer-Id: 1"])

@@ -64,14 +64,14 @@ class PushListener:
 
     async def keep(self, count: int) -> list[Answer]:
         """Does what a node does, until so many were acknowledged."""
-        kept: list[Answer] = []
+        acknowledged: list[Answer] = []
         async with asyncio.timeout(20):
-            while len(kept) < count:
+            while len(acknowledged) < count:
                 answers = await self.backend.answers(64)
-                kept += answers
+                acknowledged += answers
                 await self.backend.acknowledge([answer.id for answer in answers])
                 await asyncio.sleep(0.01)
-        return kept
+        return acknowledged
 
 
 @asynccontextmanager
@@ -85,9 +85,9 @@ async def push_listener(folder: Path) -> AsyncIterator[PushListener]:
         host="127.0.0.1", port=0, certificate=str(own.certificate), key=str(own.key), client_ca=str(own.ca)
     )
     renewals: list[Renewal] = []
-    shown = load_pem_x509_certificate(pusher.certificate.read_bytes()).public_bytes(Encoding.DER)
+    pusher_der = load_pem_x509_certificate(pusher.certificate.read_bytes()).public_bytes(Encoding.DER)
     async with opened_client(settings, folder) as client:
-        backend = PushedBackend(client, settings, folder, shown)
+        backend = PushedBackend(client, settings, folder, pusher_der)
         woken = {"customs": asyncio.Event()}
         async with listening(listener, folder, {"customs": backend}, woken, renewals) as (host, port):
             at = PushListener(backend, f"https://{host}:{port}", pusher, folder)
@@ -254,14 +254,14 @@ def test_customs_pushes_its_answers_until_they_are_acknowledged(tmp_path: Path) 
                     keys.append(one.key)
                 answer_pusher = AnswerPusher(customs, f"{at.url}/answers/customs", at.trust(at.pusher), None)
                 work = asyncio.create_task(answer_pusher.run(stop))
-                kept = await at.keep(10)
+                acknowledged = await at.keep(10)
                 async with asyncio.timeout(20):
                     while await customs.answers(64):
                         await asyncio.sleep(0.01)
                 stop.set()
                 await work
             for key in keys:
-                names = [answer.name.partition("_")[0] for answer in kept if answer.key == key]
+                names = [answer.name.partition("_")[0] for answer in acknowledged if answer.key == key]
                 assert names == ["Successed", "Receipt", "Receipt", "Receipt", "Receipt"]
 
     asyncio.run(scene())

@@ -30,12 +30,12 @@ async def line_to(rabbit: Rabbit, pace: Pace) -> AsyncIterator[int]:
     """The port of a line to the broker over which what the gateway sends goes as it is let."""
 
     async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, paced: bool) -> None:
-        gone = 0
+        sent_bytes = 0
         try:
             while data := await reader.read(CHUNK):
-                gone += len(data)
+                sent_bytes += len(data)
                 if paced:
-                    await pace(gone)
+                    await pace(sent_bytes)
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
@@ -76,8 +76,8 @@ def test_small_submissions_are_delivered_while_large_ones_are_in_progress(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     async def test() -> None:
-        stuck = [asyncio.Event() for _ in range(AT_ONCE - 1)]
-        waiting, goes_on = iter(stuck), asyncio.Event()
+        events = [asyncio.Event() for _ in range(AT_ONCE - 1)]
+        waiting, goes_on = iter(events), asyncio.Event()
 
         async def pace(gone: int) -> None:
             if gone > LARGE // 2 and not goes_on.is_set():
@@ -86,7 +86,7 @@ def test_small_submissions_are_delivered_while_large_ones_are_in_progress(
 
         async with customs(rabbit, tmp_path, pace) as backend:
             under_way = []
-            for task in stuck:
+            for task in events:
                 under_way.append(asyncio.create_task(submit(backend, large())))
                 await task.wait()
             for _ in range(3):

@@ -24,7 +24,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     return STORES[request.param](tmp_path / "blobs")
 
 
-def kept(blobs: BlobStore, data: bytes) -> str:
+def store_blob(blobs: BlobStore, data: bytes) -> str:
     spool = blobs.spool()
     spool.write(0, data)
     return spool.keep()[0]
@@ -76,7 +76,7 @@ def test_writes_in_any_order_and_truncations_give_the_digest_of_what_is_there(
 
 
 def test_the_same_bytes_are_kept_once(blobs: BlobStore, tmp_path: Path) -> None:
-    assert kept(blobs, b"same") == kept(blobs, b"same")
+    assert store_blob(blobs, b"same") == store_blob(blobs, b"same")
     assert [path.name for path in files(tmp_path)] == [hashlib.sha256(b"same").hexdigest()]
 
 
@@ -106,7 +106,7 @@ def test_a_name_that_is_no_digest_of_a_blob_is_not_found(blobs: BlobStore, name:
 
 
 def test_a_sweep_removes_what_a_crash_left_and_no_blob(blobs: BlobStore, tmp_path: Path) -> None:
-    sha256 = kept(blobs, b"kept")
+    sha256 = store_blob(blobs, b"kept")
     # A child that writes to two spools and is gone without a word, as by a crash.
     child = (
         "import os; from pathlib import Path; from adapters.blobs.filesystem import FilesystemBlobs as B\n"

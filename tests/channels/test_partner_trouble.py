@@ -61,14 +61,14 @@ def test_receipts_do_not_wait_until_all_files_are_taken(
     for number in range(10):
         (looking.out / f"{number}.xml").write_bytes(b"<a/>")
         os.utime(looking.out / f"{number}.xml", (number, number))
-    taken: list[int] = []
+    numbers: list[int] = []
 
     async def between() -> None:
-        taken.append(len(looking.arrived))
+        numbers.append(len(looking.arrived))
 
     looking.look()
     run(looking.puller.collect(PARTY, asyncio.Event(), between))
-    assert taken == [3, 6, 9]
+    assert numbers == [3, 6, 9]
     assert [arrival.name for arrival in looking.arrived] == [f"{number}.xml" for number in range(10)]
 
 

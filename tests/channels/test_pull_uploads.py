@@ -108,10 +108,10 @@ def test_a_file_beyond_the_accounts_allowance_stays_in_its_folder_until_there_is
     bound = replace(PARTY, daily_bytes=2)
     sent = SentToday()
 
-    async def asked(_account: Account) -> UploadAllowance:
+    async def allowance_left(_account: Account) -> UploadAllowance:
         return room(bound, sent, Disk(free=1, reserve=0))
 
-    ports = replace(looking.ports, room=asked)
+    ports = replace(looking.ports, room=allowance_left)
     looking.puller = UploadPuller("theirs", LocalFiles(looking.out.parent), looking.thread, ports)
     (looking.out / "a.xml").write_bytes(b"<a/>")
     looking.look(3)
@@ -127,10 +127,10 @@ def test_a_file_whose_allowance_is_used_up_while_it_is_fetched_gets_its_name_bac
 ) -> None:
     sender = replace(PARTY, daily_messages=1)
 
-    async def asked(_account: Account) -> UploadAllowance:
+    async def allowance_left(_account: Account) -> UploadAllowance:
         return room(sender, SentToday(), Disk(free=1, reserve=0))
 
-    ports = replace(looking.ports, room=asked)
+    ports = replace(looking.ports, room=allowance_left)
     looking.puller = UploadPuller("theirs", LocalFiles(looking.out.parent), looking.thread, ports)
     for name in ("a.xml", "b.xml"):
         (looking.out / name).write_bytes(b"<a/>")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from adapters.cli.exit_codes import NO, USAGE
 from cli import app
 from gateway.model.agreements import Act
-from tests.support.association import agreement, shown, signed_notice
+from tests.support.association import agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, enterprise
 from tests.support.harness import Harness
 from tests.support.rendering import render
@@ -27,7 +27,11 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
         harness.judged(
             "association", "notice.xml", signed_notice(harness.home, agreement(NUMBER, goods=("8482",)))
         )
-        harness.judged("broker-aa", "R1.xml", render(Declaration(reference="R1", documents=(shown(NUMBER),))))
+        harness.judged(
+            "broker-aa",
+            "R1.xml",
+            render(Declaration(reference="R1", documents=(agreement_document(NUMBER),))),
+        )
         yield harness
 
 

@@ -35,7 +35,7 @@ from gateway.model.states import (
 from gateway.monitor.alarms import AlarmSeverity
 from gateway.operate.bulk_requests import ItemOutcome, RequestStatus
 from gateway.operate.receipts import RESTORED
-from tests.support.association import shown
+from tests.support.association import agreement_document
 from tests.support.declarations import Declaration, owing_nothing
 from tests.support.harness import NOW, Harness
 from tests.support.operating import BROKER, NUMBER, gateway, refused
@@ -64,7 +64,9 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """No test changes it."""
     with Harness.at(tmp_path_factory.mktemp("screens") / "home") as opened:
         refused(opened, "R1")
-        opened.judged(BROKER, "R2.xml", render(Declaration(reference="R2", documents=(shown(NUMBER),))))
+        opened.judged(
+            BROKER, "R2.xml", render(Declaration(reference="R2", documents=(agreement_document(NUMBER),)))
+        )
         opened.judged(BROKER, "R3.xml", render(owing_nothing("R3")))
         opened.judged(BROKER, "R4.xml", render(Declaration(reference="R4", head={"GrossWet": "1"})))
         with opened.database.engine.begin() as connection:

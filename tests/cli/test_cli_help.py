@@ -190,14 +190,14 @@ def test_a_file_that_would_be_refused_ends_with_1_and_says_why(home: Path) -> No
 
 
 def test_an_unknown_id_ends_with_1(home: Path) -> None:
-    for asked in (
+    for command in (
         ("messages", "show"),
         ("messages", "trace"),
         ("parties", "show"),
         ("agreements", "show"),
         ("agreements", "trace"),
     ):
-        assert _gateway(*asked, "nobody", "--home", home).returncode == NO
+        assert _gateway(*command, "nobody", "--home", home).returncode == NO
 
 
 def test_a_file_without_a_good_signature_ends_with_1(home: Path) -> None:

@@ -10,7 +10,7 @@ from cli import app
 from gateway.model.agreements import Act
 from gateway.model.states import Event
 from tests.support.association import ACCOUNT as ASSOCIATION
-from tests.support.association import agreement, shown, signed_notice
+from tests.support.association import agreement, agreement_document, signed_notice
 from tests.support.declarations import INVOICE, Declaration, Document
 from tests.support.harness import Harness
 from tests.support.pdfs import pdf
@@ -77,7 +77,7 @@ def test_policy_try_does_not_blame_the_policy_for_an_agreement_that_ended_since(
     number = "195200016172325"
     confirmed = signed_notice(harness.home, agreement(number), Act.CONFIRMED)
     assert harness.judged(ASSOCIATION, "a.xml", confirmed).event is Event.ACCEPTED_NO_DELIVERY
-    under = Declaration(reference="R1", documents=(shown(number),))
+    under = Declaration(reference="R1", documents=(agreement_document(number),))
     assert harness.judged(ACCOUNT, "a.zip", packed(under)).event is Event.PASSED
     present = harness.home.path / "policy.toml"
     assert run_json(harness, "try", str(present)) == []

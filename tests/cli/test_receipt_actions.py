@@ -66,8 +66,12 @@ def test_a_removed_receipt_is_shown_as_removed_everywhere(harness: Harness) -> N
         if receipt["name"] == row["name"]
     ]
     assert shown["removed_at"] == REMOVED_AT.isoformat()
-    gone = run_json(harness, "messages", "trace", "R1")[-1]
-    assert (gone["event"], gone["actor"], gone["at"]) == ("receipt-removed", BROKER, REMOVED_AT.isoformat())
+    removal = run_json(harness, "messages", "trace", "R1")[-1]
+    assert (removal["event"], removal["actor"], removal["at"]) == (
+        "receipt-removed",
+        BROKER,
+        REMOVED_AT.isoformat(),
+    )
     assert "receipt-removed" not in {event["event"] for event in run_json(harness, "messages", "trace", "R2")}
 
 

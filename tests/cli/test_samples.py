@@ -183,14 +183,18 @@ def test_the_shipped_policy_is_the_default_one() -> None:
 def test_the_shipped_routes_cover_every_sample_and_nothing_unknown(home: Path) -> None:
     routes = Routes.read(_shipped("routes.toml"))
 
-    def taken(office: str) -> list[str]:
+    def routes_of(office: str) -> list[str]:
         return [route.name for route in routes.route if not route.unmet("DecMessage", {"office": office})]
 
     for sample in read_samples():
         office = xml.parse(_document(sample, home)[0]).findtext("d:DecHead/d:CustomMaster", "", NAMESPACES)
-        assert len(taken(office)) == 1
-    assert (taken("0202"), taken("2248"), taken("5300")) == (["tianjin"], ["shanghai"], ["other-districts"])
-    assert taken("0000") == taken("9801") == taken("") == []
+        assert len(routes_of(office)) == 1
+    assert (routes_of("0202"), routes_of("2248"), routes_of("5300")) == (
+        ["tianjin"],
+        ["shanghai"],
+        ["other-districts"],
+    )
+    assert routes_of("0000") == routes_of("9801") == routes_of("") == []
 
 
 def test_the_story_names_what_follows_each_pause() -> None:

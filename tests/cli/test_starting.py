@@ -45,9 +45,9 @@ class Start(NamedTuple):
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """With compiled modules, as those of an installation are; the first start of all writes them."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     made = {
-        **kept,
+        **environment,
         "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("compiled")),
         "GATEWAY_HOME": str(
             create_home(tmp_path_factory.mktemp("starting") / "home", 0, datetime.now(UTC)).path

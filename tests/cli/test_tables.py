@@ -71,10 +71,10 @@ def test_a_terminal_has_times_of_china_and_a_pipe_full_instants(tmp_path: Path) 
         environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
         subprocess.run(command, cwd=ROOT, stdout=theirs, env=environment, check=True, timeout=60)
         os.close(theirs)
-        shown = os.read(ours, 65536).decode()
+        screen = os.read(ours, 65536).decode()
         os.close(ours)
     assert "2026-11-23T04:00:01+00:00" in piped
-    assert "2026-11-23 12:00:01" in shown
-    assert "received at UTC+8" in shown
-    assert "name R1.xml" in shown
-    assert all(cell_len(line) <= 80 for line in shown.splitlines())
+    assert "2026-11-23 12:00:01" in screen
+    assert "received at UTC+8" in screen
+    assert "name R1.xml" in screen
+    assert all(cell_len(line) <= 80 for line in screen.splitlines())

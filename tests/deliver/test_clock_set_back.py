@@ -41,7 +41,7 @@ def test_a_rate_limit_recovers_after_the_clock_was_set_back() -> None:
 def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
         sent = harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1"))).message
-        asked = harness.received("broker-aa", "b.zip", packed(Declaration(reference="R2"))).arrival.id
+        message = harness.received("broker-aa", "b.zip", packed(Declaration(reference="R2"))).arrival.id
 
         def set_ahead(by: timedelta) -> None:
             at = NOW + by
@@ -68,4 +68,4 @@ def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp
         assert waits() == {_AHEAD}
         assert asyncio.run(harness.messages.end_waits(NOW, LEASE)) >= 4
         assert waits() == {NOW}
-        assert harness.message(asked)["until"] == _AHEAD
+        assert harness.message(message)["until"] == _AHEAD

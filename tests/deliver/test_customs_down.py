@@ -450,7 +450,7 @@ def test_a_repaired_back_end_is_tried_at_once_after_a_resume_or_a_restart(
     assert world.breaker() == BreakerState.OPEN
     world.customs.always = Outcome.TAKEN
     asyncio.run(world.turn())
-    tried = len(world.customs.tried)
+    attempts = len(world.customs.tried)
     database, now = world.harness.database, world.clock.now
     match how:
         case "tried":
@@ -463,7 +463,7 @@ def test_a_repaired_back_end_is_tried_at_once_after_a_resume_or_a_restart(
             world.started()
             asyncio.run(world.dispatch.try_all())
     world.passes(2 * SECOND)
-    assert len(world.customs.tried) > tried
+    assert len(world.customs.tried) > attempts
     assert world.states() == {DeliveryState.DELIVERED: 6}
     assert world.effects() == dict.fromkeys(messages, 1)
 
@@ -482,7 +482,7 @@ def test_why_a_question_failed_stands_in_the_delivery_and_at_the_breaker(world: 
 
 def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(world: World) -> None:
     ahead = world.clock.now + timedelta(hours=1)
-    asked = world.harness.received(ACCOUNT, "R1.xml", render(owing_nothing("R1"))).arrival.id
+    message = world.harness.received(ACCOUNT, "R1.xml", render(owing_nothing("R1"))).arrival.id
 
     async def serve() -> None:
         world.clock.now = ahead
@@ -491,7 +491,7 @@ def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(
         try:
             await _until(lambda: node._latest is not None)  # it knows what the clock says
             world.clock.now = ahead - timedelta(hours=1)
-            await _until(lambda: world.harness.message(asked)["state"] != State.RECEIVED)
+            await _until(lambda: world.harness.message(message)["state"] != State.RECEIVED)
         finally:
             node.stop()
             await work
@@ -499,4 +499,4 @@ def test_a_clock_that_is_set_back_while_the_node_runs_makes_nothing_wait_for_it(
     with world.harness.database.engine.begin() as connection:
         connection.execute(update(to_judge).values(lease_until=None, due_at=ahead + timedelta(minutes=5)))
     asyncio.run(serve())
-    assert world.harness.message(asked)["state"] in (State.ACCEPTED, State.DELIVERED, State.CLOSED)
+    assert world.harness.message(message)["state"] in (State.ACCEPTED, State.DELIVERED, State.CLOSED)

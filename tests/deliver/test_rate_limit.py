@@ -25,14 +25,14 @@ def test_after_an_outage_one_goes_then_two_then_four_up_to_all() -> None:
 
 @given(rate=st.floats(0.5, 500), seconds=st.integers(1, 4), at_once=st.integers(1, 64))
 def test_no_more_are_sent_in_a_second_than_the_rate_allows(rate: float, seconds: int, at_once: int) -> None:
-    rate_limit, now, gone = RateLimit.full(RateLimits(at_once=at_once, rate=rate), NOW), NOW, 0
+    rate_limit, now, sent = RateLimit.full(RateLimits(at_once=at_once, rate=rate), NOW), NOW, 0
     for _ in range(seconds * 50):
         free = rate_limit.free(0, now)
         rate_limit = rate_limit.handed(free, now)
-        gone += free
+        sent += free
         now += timedelta(milliseconds=20)
-    assert gone <= rate * seconds + max(2.0, rate / 10)
-    assert gone >= min(rate, at_once * 50) * seconds * 0.9 - 1
+    assert sent <= rate * seconds + max(2.0, rate / 10)
+    assert sent >= min(rate, at_once * 50) * seconds * 0.9 - 1
 
 
 def test_a_pace_says_how_long_the_rate_makes_it_wait() -> None:

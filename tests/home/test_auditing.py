@@ -137,12 +137,12 @@ def test_an_event_that_is_slipped_in_is_named(home: Home) -> None:
         columns = "message, at, event, actor, state, detail, digest"
         store.execute(f"INSERT INTO events ({columns}) SELECT {columns} FROM events LIMIT 1")  # noqa: S608
         store.commit()
-        shown = {(violation.what, violation.how) for violation in audited(home)}
+        violations = {(violation.what, violation.how) for violation in audited(home)}
         last = store.execute("SELECT max(sequence) FROM events").fetchone()[0]
         store.execute("DELETE FROM events WHERE sequence = ?", (last,))
         store.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (last - 1,))
         store.commit()
-    assert ("event", "changed") in shown
+    assert ("event", "changed") in violations
     assert audited(home) == []
 
 
@@ -172,8 +172,8 @@ def test_receipts_without_our_signature_are_checked_by_their_digest_in_the_log(h
         for key, name, body in rows:
             store.execute("UPDATE receipts SET body = ? WHERE id = ?", (other(body), key))
             store.commit()
-            shown = {(violation.what, violation.which, violation.how) for violation in audited(home)}
-            assert ("receipt", name, "changed") in shown
+            violations = {(violation.what, violation.which, violation.how) for violation in audited(home)}
+            assert ("receipt", name, "changed") in violations
             store.execute("UPDATE receipts SET body = ? WHERE id = ?", (body, key))
             store.commit()
         ((key, *_),) = [row for row in rows if row[1].startswith("Report")]

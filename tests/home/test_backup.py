@@ -75,14 +75,14 @@ def test_a_restored_home_has_every_row_package_key_and_setting(harness: Harness,
     assert (matching["message"], matching["event"], matching["actor"]) == (NODE, "restored", "tests")
     detail = json.loads(matching["detail"])
     assert (detail["stood_at"], detail["of"]) == (moment.sequence, str(harness.home.path))
-    kept = {
+    expected = {
         name: body for name, body in files(harness.home.path).items() if not name.startswith("gateway.db")
     }
     new_files = files(tmp_path / "new")
-    left_out = {name for name in kept if name not in new_files} - {"lock"}
+    left_out = {name for name in expected if name not in new_files} - {"lock"}
     assert {name for name in left_out if not name.startswith("blobs/")} == set()
     assert len(left_out) == 1  # the package that came later
-    assert all(new_files[name] == body for name, body in kept.items() if name in new_files)
+    assert all(new_files[name] == body for name, body in expected.items() if name in new_files)
 
 
 def test_nobody_but_the_owner_reads_a_backup_or_what_is_made_of_it(harness: Harness, tmp_path: Path) -> None:
@@ -178,15 +178,15 @@ def test_whatever_was_changed_in_a_backup_is_found_and_nothing_is_left(
 
 
 def test_neither_a_backup_nor_a_restored_home_overwrites_anything(harness: Harness, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    there.mkdir()
-    (there / "file").write_text("kept")
+    restored_home = tmp_path / "there"
+    restored_home.mkdir()
+    (restored_home / "file").write_text("kept")
     with pytest.raises(BadBackup):
-        back_up(harness.home, there, NOW)
+        back_up(harness.home, restored_home, NOW)
     back_up(harness.home, tmp_path / "backup", NOW)
     with pytest.raises(BadBackup):
-        restore(tmp_path / "backup", there, "tests", LATER)
-    assert files(there) == {"file": b"kept"}
+        restore(tmp_path / "backup", restored_home, "tests", LATER)
+    assert files(restored_home) == {"file": b"kept"}
 
 
 def test_a_backup_inside_the_home_is_distinguished_from_files_outside_of_it(

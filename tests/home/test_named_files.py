@@ -109,7 +109,7 @@ def test_each_file_that_cannot_be_used_is_named_by_its_setting_at_start_and_by_d
     before = with_section(home, section)
     try:
         check_named_files(home)
-        tried = 0
+        number = 0
         for way in WAYS.values():
             for name in way.files:
                 if f'"{name}"' not in SECTIONS[section]:
@@ -129,8 +129,8 @@ def test_each_file_that_cannot_be_used_is_named_by_its_setting_at_start_and_by_d
                 finally:
                     path.write_bytes(body)
                     path.chmod(mode)
-                tried += 1
-        assert tried > 2
+                number += 1
+        assert number > 2
         check_named_files(home)
     finally:
         (home.path / "gateway.toml").write_text(before, "utf-8")

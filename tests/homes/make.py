@@ -41,7 +41,7 @@ from adapters.store.write.messages import SqlMessages
 from gateway.model.states import DeliveryState, State
 from gateway.run.worker import CRASHES
 from tests.support.association import ACCOUNT as ASSOCIATION
-from tests.support.association import agreement, shown, signed_notice
+from tests.support.association import agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, enterprise, owing_nothing
 from tests.support.invariants import violations
 from tests.support.rendering import render
@@ -142,7 +142,7 @@ def _leave_answers_that_wait(node: Mortal) -> tuple[str, str, bytes]:
 def _leave_submissions_unknown(node: Mortal) -> None:
     """Where customs took some of them, and an operator holds one."""
     for reference, number in (("WAITS-1", NEVER), ("WOKEN-1", COMES), ("WOKEN-2", COMES)):
-        _send(node, FETCHING, Declaration(reference=reference, documents=(shown(number),)))
+        _send(node, FETCHING, Declaration(reference=reference, documents=(agreement_document(number),)))
     _until_states(node, State.WAITING, "WAITS-1", "WOKEN-1", "WOKEN-2")
     _done(node, "backends", "pause", "customs", "--reason", "maintenance")
     sent = [reference for reference in ENDS if reference.startswith("SENT-")]
@@ -272,8 +272,8 @@ def _killed(node: Mortal) -> None:
 
 def _until_states(node: Mortal, state: State, *references: str) -> None:
     names = [f"{reference}.xml" for reference in references]
-    there = (messages.c.name.in_(names), messages.c.state == state)
-    node.until(lambda: _count(node, messages, *there) == len(names))
+    conditions = (messages.c.name.in_(names), messages.c.state == state)
+    node.until(lambda: _count(node, messages, *conditions) == len(names))
 
 
 def _claimed(node: Mortal) -> Collection[str]:

@@ -15,7 +15,7 @@ from gateway.model.decision import Decision, DeclarationOutcome
 from gateway.model.faults import Fault
 from gateway.model.parties import Party, PartyChange, Role
 from gateway.model.states import Event, State
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, Enterprise, enterprise
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
@@ -24,7 +24,7 @@ NUMBER, OTHER, MANDATE = "195200016172325", "195200016172326", "20269000001"
 
 
 def declared(harness: Harness, *numbers: str, reference: str = "R1", **changes: Any) -> Decision:
-    documents = tuple(shown(number) for number in numbers)
+    documents = tuple(agreement_document(number) for number in numbers)
     body = render(replace(Declaration(reference=reference, documents=documents), **changes))
     return harness.judged("broker-aa", f"{reference}.xml", body)
 

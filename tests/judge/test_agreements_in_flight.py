@@ -17,7 +17,7 @@ from gateway.model.policy import Policy
 from gateway.model.states import DeliveryState, Event, State
 from gateway.model.transition import Refusal
 from tests.support.acts import replay
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, enterprise
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
@@ -38,7 +38,7 @@ def notify(harness: Harness, act: Any = Act.CONFIRMED) -> Decision:
 
 
 def declared(harness: Harness, reference: str = "R1") -> str:
-    body = render(Declaration(reference=reference, documents=(shown(NUMBER),)))
+    body = render(Declaration(reference=reference, documents=(agreement_document(NUMBER),)))
     return harness.judged("broker-aa", f"{reference}.xml", body).message
 
 
@@ -91,7 +91,9 @@ def test_a_mandate_that_ends_while_a_declaration_is_judged_has_it_judged_again(
 ) -> None:
     under = agreement(NUMBER, mandate=mandate.number)
     harness.judged(ACCOUNT, "a.xml", signed_notice(harness.home, under))
-    received = harness.received("broker-aa", "R1.xml", render(Declaration(documents=(shown(NUMBER),))))
+    received = harness.received(
+        "broker-aa", "R1.xml", render(Declaration(documents=(agreement_document(NUMBER),)))
+    )
     decision = harness.judgement(received)
     assert decision.event is Event.PASSED
     harness.judged(ACCOUNT, "end.xml", signed_notice(harness.home, mandate, Act.TERMINATED))

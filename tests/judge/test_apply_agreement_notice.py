@@ -120,14 +120,16 @@ def test_a_notice_that_makes_no_sense_is_refused_whatever_its_act(
     assert harness.rows(agreements, number=NUMBER) == []
 
 
-@pytest.mark.parametrize(("ahead", "kept"), [(timedelta(minutes=9), True), (timedelta(minutes=11), False)])
+@pytest.mark.parametrize(
+    ("ahead", "accepted"), [(timedelta(minutes=9), True), (timedelta(minutes=11), False)]
+)
 def test_a_notice_may_be_issued_ten_minutes_ahead_of_its_coming(
-    harness: Harness, ahead: timedelta, kept: bool
+    harness: Harness, ahead: timedelta, accepted: bool
 ) -> None:
     decision = harness.judged(
         ACCOUNT, "n.xml", signed_notice(harness.home, agreement(NUMBER), at=NOW + ahead)
     )
-    assert (decision.event is Event.ACCEPTED_NO_DELIVERY) is kept
+    assert (decision.event is Event.ACCEPTED_NO_DELIVERY) is accepted
 
 
 def test_a_validity_that_begins_later_is_sound(harness: Harness) -> None:

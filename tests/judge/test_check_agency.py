@@ -15,7 +15,7 @@ from gateway.model.decision import Decision, DeclarationOutcome
 from gateway.model.faults import Fault
 from gateway.model.message import EnclosureKind
 from gateway.model.states import Event, State
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, Line, enterprise
 from tests.support.harness import Harness
 from tests.support.rendering import render
@@ -24,7 +24,7 @@ NUMBER = "195200016172325"
 
 
 def declared(harness: Harness, reference: str = "R1", number: str = "", **changes: Any) -> Decision:
-    documents = (shown(number),) if number else ()
+    documents = (agreement_document(number),) if number else ()
     declaration = replace(Declaration(reference=reference, documents=documents), **changes)
     return harness.judged("broker-aa", f"{reference}.xml", render(declaration))
 

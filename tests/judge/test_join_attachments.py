@@ -248,9 +248,9 @@ def test_of_two_declarations_that_list_one_pdf_the_first_received_gets_it_in_any
     other = Declaration(reference="O", documents=one.documents)
     later = harness.received(ACCOUNT, "other.xml", render(other, AU3))
     sent(harness, FIRST)  # it wakes the first, which is not judged yet
-    took = harness.judgement(later)
-    assert took.event is Event.PASSED
-    refused = asyncio.run(harness.messages.decide(took, NOW))
+    decision = harness.judgement(later)
+    assert decision.event is Event.PASSED
+    refused = asyncio.run(harness.messages.decide(decision, NOW))
     assert refused is Refusal.SUPERSEDED
     decided = {decision.message: decision.event for decision in again(harness)}
     assert decided.pop(first.message) is Event.PASSED

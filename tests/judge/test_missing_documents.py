@@ -13,7 +13,7 @@ from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.reform import Due
 from gateway.model.states import Event
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import AGREEMENT, CONTRACT, INVOICE, Declaration, Document, enterprise
 from tests.support.harness import Harness
 from tests.support.pdfs import pdf
@@ -77,9 +77,9 @@ def test_a_file_is_there_and_a_line_that_only_names_a_document_is_not(harness: H
     for number, (code, form) in enumerate(product((*PLAIN_CLASSES, GUARANTEE), FORMS)):
         demand(harness, code)
         decision = declared(harness, line(code, form), reference=f"R-{number}")
-        there = form == "file" or code == GUARANTEE
-        assert (decision.event is Event.PASSED) is there, (code, form)
-        if not there:
+        present = form == "file" or code == GUARANTEE
+        assert (decision.event is Event.PASSED) is present, (code, form)
+        if not present:
             assert Fault.DOCUMENTS_DUE.code in [finding.code for finding in decision.findings]
 
 
@@ -103,15 +103,15 @@ def test_a_listed_file_that_is_not_a_document_is_warned_about(harness: Harness) 
 def test_an_agency_agreement_is_there_when_it_covers_the_declaration(harness: Harness) -> None:
     demand(harness, AGREEMENT)
     harness.judged(ACCOUNT, "told.xml", signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED))
-    assert missing(harness, declared(harness, shown(NUMBER), reference="R-2")) == []
-    assert declared(harness, shown(OTHER_NUMBER), reference="R-4").event is Event.WAITING
+    assert missing(harness, declared(harness, agreement_document(NUMBER), reference="R-2")) == []
+    assert declared(harness, agreement_document(OTHER_NUMBER), reference="R-4").event is Event.WAITING
     without = declared(harness, reference="R-3")  # under a mandate, which is no agreement that it shows
     assert [finding.code for finding in without.findings] == [Fault.DOCUMENTS_DUE.code]
 
 
 def test_a_trader_that_declares_for_itself_has_no_agency_agreement_by_naming_one(harness: Harness) -> None:
     demand(harness, AGREEMENT)
-    decision = declared(harness, shown(NUMBER), agent="trader-a")
+    decision = declared(harness, agreement_document(NUMBER), agent="trader-a")
     assert [finding.code for finding in decision.findings] == [Fault.DOCUMENTS_DUE.code]
 
 

@@ -18,7 +18,7 @@ from gateway.model.faults import Fault
 from gateway.model.message import Arrival, Received, new_id
 from gateway.model.states import State
 from gateway.model.transition import Refusal
-from tests.support.association import ACCOUNT, agreement, shown
+from tests.support.association import ACCOUNT, agreement, agreement_document
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.rendering import render
@@ -62,7 +62,7 @@ class Course:
 
     def come(self, *numbers: str, **terms: Any) -> None:
         """The association tells of all of these in one commit, so that all that waits is woken at once."""
-        kept = Arrival(
+        arrival = Arrival(
             id="", account=ACCOUNT, channel="tests", name="n.xml", sha256="0", size=0, received_at=NOW
         )
 
@@ -70,7 +70,7 @@ class Course:
             for number in numbers:
                 after = agreement(number, **terms)
                 change = AgreementChange(after=after, act=Act.CONFIRMED, at=NOW, reason="", seen=0)
-                apply_notice(transaction, change, kept, ACCOUNT, NOW)
+                apply_notice(transaction, change, arrival, ACCOUNT, NOW)
 
         self._harness.database.submit(scene).result()
 
@@ -104,7 +104,7 @@ def numbered(run: int) -> str:
 def declaration(
     reference: str, number: str, name: str = "深沟球轴承", direction: Literal["I", "E"] = "I"
 ) -> bytes:
-    plain = Declaration(reference=reference, documents=(shown(number),))
+    plain = Declaration(reference=reference, documents=(agreement_document(number),))
     line = replace(plain.lines[0], name=name)
     return render(replace(plain, lines=(line,), direction=direction))
 
@@ -192,7 +192,9 @@ def test_a_newer_one_that_is_refused_replaces_nothing(harness: Harness) -> None:
     course = Course(harness)
     (older,) = course.send(declaration("R", numbered(1)))
     course.run()
-    wrong = render(Declaration(reference="R", documents=(shown(numbered(1)),), head={"TradeCode": "1"}))
+    wrong = render(
+        Declaration(reference="R", documents=(agreement_document(numbered(1)),), head={"TradeCode": "1"})
+    )
     (newer,) = course.send(wrong)
     course.run()
     assert (course.ended(older)[0], course.ended(newer)[0]) == (State.WAITING, State.REJECTED)

@@ -12,32 +12,32 @@ SEA_IMPORT = Route(name="sea", backend="sea", direction=("I",), transport=("2", 
 ANY = Route(name="any", backend="rest")
 
 
-def taken(*routes: Route, **values: str) -> str:
+def first_route(*routes: Route, **values: str) -> str:
     return first("DecMessage", values, Routes(route=routes)).name
 
 
 def test_the_first_route_that_covers_a_message_takes_it() -> None:
-    assert taken(TIANJIN, ANY, office="0202") == "tianjin"
-    assert taken(ANY, TIANJIN, office="0202") == "any"
-    assert taken(TIANJIN, ANY, office="2248") == "any"
+    assert first_route(TIANJIN, ANY, office="0202") == "tianjin"
+    assert first_route(ANY, TIANJIN, office="0202") == "any"
+    assert first_route(TIANJIN, ANY, office="2248") == "any"
 
 
 def test_every_condition_must_hold_and_each_may_list_several() -> None:
-    assert taken(SEA_IMPORT, ANY, direction="I", transport="5") == "sea"
-    assert taken(SEA_IMPORT, ANY, direction="E", transport="5") == "any"
-    assert taken(SEA_IMPORT, ANY, direction="I", transport="4") == "any"
-    assert taken(SEA_IMPORT, ANY, direction="I") == "any"
+    assert first_route(SEA_IMPORT, ANY, direction="I", transport="5") == "sea"
+    assert first_route(SEA_IMPORT, ANY, direction="E", transport="5") == "any"
+    assert first_route(SEA_IMPORT, ANY, direction="I", transport="4") == "any"
+    assert first_route(SEA_IMPORT, ANY, direction="I") == "any"
 
 
 def test_the_type_is_a_condition_too() -> None:
     other = Route(name="other", backend="x", type=("CEB311Message",))
-    assert taken(other, ANY, office="0202") == "any"
+    assert first_route(other, ANY, office="0202") == "any"
 
 
 @pytest.mark.parametrize("routes", [(), (TIANJIN,), (TIANJIN, SEA_IMPORT)])
 def test_a_message_that_no_route_covers_is_refused_and_never_sent(routes: tuple[Route, ...]) -> None:
     with pytest.raises(MessageRejected) as refusal:
-        taken(*routes, office="2248", direction="E")
+        first_route(*routes, office="2248", direction="E")
     (finding,) = refusal.value.findings
     assert finding.code == "no-route"
     assert "office 2248, direction E, transport -" in finding.en

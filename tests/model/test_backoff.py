@@ -100,7 +100,7 @@ def node_of(harness: Harness, clock: Clock, dispatch: Dispatcher, observer: Obse
 
 
 @contextmanager
-def gone(harness: Harness, table: str) -> Iterator[None]:
+def without_table(harness: Harness, table: str) -> Iterator[None]:
     """The store's file lacks a table meanwhile: whatever reads or writes it fails."""
 
     def rename(name: str, to: str) -> None:
@@ -144,7 +144,7 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harne
 
         async with running(node):
             await until(lambda: rounds.at["judge_some"])
-            with gone(harness, "to_judge"):
+            with without_table(harness, "to_judge"):
                 node._arrived.set()
                 await until(lambda: len(failed()) >= len(PAUSES))
                 times = rounds.at["judge_some"][-len(PAUSES) :]
@@ -154,7 +154,7 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harne
             await node.add(arrival(harness, packed(DECLARED), clock()))
             await until(lambda: [row["state"] for row in harness.rows(messages)] == [State.ACCEPTED])
             before = len(failed())
-            with gone(harness, "to_judge"):
+            with without_table(harness, "to_judge"):
                 await until(lambda: len(failed()) > before)
             assert failed()[before] == BACKOFF.first
 
@@ -180,7 +180,7 @@ def test_a_message_judged_while_the_store_failed_is_judged_as_soon_as_it_works_a
         async with running(node):
             await node.add(arrival(harness, packed(DECLARED), clock()))
             await asyncio.wait_for(judging.wait(), WITHIN)
-            with gone(harness, "to_judge"):
+            with without_table(harness, "to_judge"):
                 go.set()
                 await until(lambda: len(failures(lines, "message not put back")) >= len(PAUSES))
             clock.now += timedelta(seconds=2)  # far less than a lease
@@ -202,7 +202,7 @@ def test_an_outcome_that_cannot_be_written_is_tried_again_after_longer_each_time
         dispatch = dispatch_of(harness, clock, customs=customs)
         await dispatch.turn()
         await until(lambda: customs.tried)
-        with gone(harness, "deliveries"):
+        with without_table(harness, "deliveries"):
             customs.open.set()
             await until(lambda: len(failures(lines, "outcome not written")) >= len(PAUSES))
         await asyncio.wait_for(dispatch.idle(), WITHIN)

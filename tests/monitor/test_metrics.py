@@ -7,7 +7,7 @@ from adapters.monitor.metrics import Metrics
 from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.states import State
-from tests.support.association import shown
+from tests.support.association import agreement_document
 from tests.support.declarations import Declaration, lines
 from tests.support.harness import NOW, Harness
 from tests.support.operating import BROKER, NUMBER, gateway, refused
@@ -39,7 +39,7 @@ def test_a_replay_is_not_timed_from_the_receipt_of_days_before(harness: Harness)
 def test_messages_that_were_held_or_waited_are_not_timed_when_they_go_on(harness: Harness) -> None:
     stopped = harness.received(BROKER, "R1.xml", render(Declaration(reference="R1", lines=lines(2))))
     waiting = harness.judged(
-        BROKER, "R2.xml", render(Declaration(reference="R2", documents=(shown(NUMBER),)))
+        BROKER, "R2.xml", render(Declaration(reference="R2", documents=(agreement_document(NUMBER),)))
     ).message
     for message in (stopped.arrival.id, waiting):
         assert gateway(harness, "messages", "hold", message, "--reason", "look at it").code == 0

@@ -39,7 +39,7 @@ def spans(posts: Posts) -> list[Span]:
     return collected
 
 
-def shown(span: Span) -> dict[str, str]:
+def attributes(span: Span) -> dict[str, str]:
     return {attribute.key: attribute.value.string_value for attribute in span.attributes}
 
 
@@ -56,16 +56,16 @@ def test_the_processing_of_a_message_is_one_trace_without_its_content(tmp_path: 
     all_spans = spans(posts)
     assert {post.path for post in posts.taken} == {"/v1/traces"}
     (root,) = [span for span in all_spans if span.name == "receive"]
-    message = shown(root)["gateway.message"]
+    message = attributes(root)["gateway.message"]
     assert int.from_bytes(root.trace_id, "big") == number_of(message)
     for span in all_spans:
-        assert shown(span)["gateway.message"] == message
+        assert attributes(span)["gateway.message"] == message
         assert span.trace_id == root.trace_id
         assert (span.parent_span_id == b"") == (span is root)
         assert span is root or span.parent_span_id == root.span_id
         assert span.start_time_unix_nano <= span.end_time_unix_nano
     (judged,) = [span for span in all_spans if span.name == "judge"]
-    assert shown(judged)["gateway.state"] == "accepted"
+    assert attributes(judged)["gateway.state"] == "accepted"
     stages = [event.name for event in judged.events]
     assert stages == [
         *("unpack", "validate", "verify", "authorise", "assess", "admit", "agency"),
@@ -107,8 +107,8 @@ def test_missing_tracing_support_is_reported_at_the_start_with_the_name_of_the_e
 
 
 def test_nothing_of_opentelemetry_is_loaded_without_traces() -> None:
-    asked = "import sys, cli; sys.exit('opentelemetry' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT, check=False).returncode == 0
+    script = "import sys, cli; sys.exit('opentelemetry' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
 SENDERS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -152,9 +152,9 @@ def test_the_senders_trace_is_joined_where_it_names_one(header: object, joined: 
         assert submitted == f"00-{root.trace_id.hex()}-{root.span_id.hex()}-01"
 
 
-@pytest.mark.parametrize(("header", "taken"), [(SENDERS, SENDERS), ("00-x", ""), ("", "")])
-def test_the_senders_trace_is_taken_from_the_header_of_its_message(header: str, taken: str) -> None:
+@pytest.mark.parametrize(("header", "expected"), [(SENDERS, SENDERS), ("00-x", ""), ("", "")])
+def test_the_senders_trace_is_taken_from_the_header_of_its_message(header: str, expected: str) -> None:
     named = field(TRACEPARENT.encode(), b"S", len(header).to_bytes(4) + header.encode())
     properties = Properties(message_id=b"m", headers=table(named))
     message = delivered(content_header(properties, 4), b"<a/>")
-    assert validate(message, ACCOUNT, MOST).traceparent == taken
+    assert validate(message, ACCOUNT, MOST).traceparent == expected

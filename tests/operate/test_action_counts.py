@@ -40,5 +40,7 @@ def test_the_acts_of_one_person_are_counted_by_message_over_a_day_and_open_an_al
 
 
 def test_an_operator_below_the_limit_of_one_command_opens_no_alarm() -> None:
-    shown = many_acts({"li": 100, "wang": 99}, 100)
-    assert [(alarm.key, "100" in alarm.en, "100" in alarm.zh) for alarm in shown] == [("acts:li", True, True)]
+    opened = many_acts({"li": 100, "wang": 99}, 100)
+    assert [(alarm.key, "100" in alarm.en, "100" in alarm.zh) for alarm in opened] == [
+        ("acts:li", True, True)
+    ]

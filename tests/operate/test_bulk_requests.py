@@ -92,10 +92,10 @@ def test_a_second_person_approves_and_both_stand_in_the_trail(
     four_eyes(harness, '"replay"')
     message = refused(harness)
     as_user(monkeypatch, "li")
-    asked = gateway(harness, "messages", "replay", "R1", "--reason", "limit raised", "--json")
-    assert (asked.code, asked.json["state"]) == (5, "asked")
+    requested = gateway(harness, "messages", "replay", "R1", "--reason", "limit raised", "--json")
+    assert (requested.code, requested.json["state"]) == (5, "asked")
     assert harness.message(message)["state"] == State.REJECTED
-    id_ = asked.json["id"]
+    id_ = requested.json["id"]
     own = gateway(harness, "undertakings", "approve", id_)
     assert (own.code, "another person has to approve it" in own.err) == (1, True)
     assert gateway(harness, "undertakings", "resume", id_).code == 5

@@ -8,7 +8,7 @@ from adapters.home.home import Home
 from adapters.store.tables.messages import agreements, deliveries, events, holders, messages, receipts
 from adapters.store.tables.operations import undertakings
 from gateway.model.states import DeliveryState, State
-from tests.support.association import shown as agreement_shown
+from tests.support.association import agreement_document as agreement_shown
 from tests.support.declarations import Declaration, lines
 from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, NUMBER, accepted, gateway, held, judge_again, refused, trail

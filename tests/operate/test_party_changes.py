@@ -223,9 +223,9 @@ def test_fields_without_a_history_have_their_last_imported_value() -> None:
 
 
 def test_keys_are_added_and_a_revoked_one_does_not_come_back() -> None:
-    old, gone, new = (make_ed25519()[1] for _ in range(3))
-    account = Account(name="someone", keys=(old,), revoked_keys=(RevokedKey(line=gone, revoked_at=NOW),))
-    record = AccountRecord(name="someone", keys=(f"{old} same key", gone, new), max_files=7)
+    old, revoked, new = (make_ed25519()[1] for _ in range(3))
+    account = Account(name="someone", keys=(old,), revoked_keys=(RevokedKey(line=revoked, revoked_at=NOW),))
+    record = AccountRecord(name="someone", keys=(f"{old} same key", revoked, new), max_files=7)
     party = changed(replace(PARTY, account=account), replace(NOTHING, account=record), TODAY)
 
     assert party.account is not None

@@ -16,7 +16,7 @@ from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event, State
 from gateway.operate.message_actions import ReplayStage
 from tests.support.acts import hold, release, replay
-from tests.support.association import shown
+from tests.support.association import agreement_document
 from tests.support.declarations import Declaration, lines
 from tests.support.harness import LATER, Harness
 from tests.support.operating import BROKER, NUMBER, gateway, judge_again, refused, trail
@@ -30,7 +30,7 @@ def refused_and_awaiting(harness: Harness, reference: str = "R1") -> str:
     present = harness.rules
     strict = present.policy.model_copy(update={"declaration": DeclarationPolicy(lines=1)})
     harness.rules = replace(present, policy=strict)
-    body = render(Declaration(reference=reference, lines=lines(2), documents=(shown(NUMBER),)))
+    body = render(Declaration(reference=reference, lines=lines(2), documents=(agreement_document(NUMBER),)))
     decision = harness.judged(BROKER, f"{reference}.xml", body)
     harness.rules = present
     assert decision.event is Event.REFUSED
@@ -81,7 +81,7 @@ def test_a_replay_after_a_refusal_into_waiting_gives_a_pending_receipt_and_then_
 
 
 def test_a_wait_before_and_one_after_a_refusal_each_give_a_pending_receipt(harness: Harness) -> None:
-    body = render(Declaration(reference="R1", lines=lines(2), documents=(shown(NUMBER),)))
+    body = render(Declaration(reference="R1", lines=lines(2), documents=(agreement_document(NUMBER),)))
     message = harness.judged(BROKER, "R1.xml", body).message
     assert verdicts(harness, message) == ["waiting"]
     rejected = gateway(harness, "messages", "reject", message, "--reason", "not ours")

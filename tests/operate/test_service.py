@@ -25,7 +25,7 @@ from gateway.model.transition import Applied, Refusal
 from gateway.operate.message_actions import Impossible
 from tests.support.acts import hold, release, replay
 from tests.support.acts import reject as write_rejection
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.invariants import violations
@@ -38,7 +38,9 @@ WHY = "withdrawn by the sender"
 
 
 def sent(harness: Harness, reference: str = "R1", operation: Literal["C", "G"] = "C") -> Decision:
-    declaration = Declaration(reference=reference, documents=(shown(NUMBER),), operation=operation)
+    declaration = Declaration(
+        reference=reference, documents=(agreement_document(NUMBER),), operation=operation
+    )
     return harness.judged("broker-aa", f"{reference}.xml", render(declaration))
 
 

@@ -33,7 +33,7 @@ from gateway.model.faults import Fault
 from gateway.model.message import Received
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.invariants import agreement_violations
@@ -147,7 +147,7 @@ class AgreementLife(RuleBasedStateMachine):
 
     def _received(self, number: str) -> Received:
         reference = f"R{self._next()}"
-        body = render(Declaration(reference=reference, documents=(shown(number),)))
+        body = render(Declaration(reference=reference, documents=(agreement_document(number),)))
         return self._harness.received("broker-aa", f"{reference}.xml", body)
 
     def _judged(self, received: Received) -> tuple[Received, Decision]:

@@ -219,9 +219,9 @@ async def over_amqp(request: pytest.FixtureRequest, home: Path, answers: Sequenc
 async def over_http(request: pytest.FixtureRequest, home: Path, answers: Sequence[Answer]) -> Served:
     left = {answer.id: answer for answer in answers}
 
-    async def handler(asked: web.Request) -> web.Response:
-        if asked.method == "POST":
-            for id_ in (await asked.json())["ids"]:
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            for id_ in (await request.json())["ids"]:
                 left.pop(id_, None)
             return web.Response(status=204)
         listed = [asdict(answer) | {"body": b64encode(answer.body).decode()} for answer in left.values()]

@@ -22,7 +22,7 @@ from gateway.model.states import Event
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.agreement_requests import request
 from tests.support.association import ACCOUNT as ASSOCIATION
-from tests.support.association import agreement, shown, signed_notice
+from tests.support.association import agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, enterprise
 from tests.support.harness import NOW, Harness, Row
 from tests.support.keys import xmlsec1_trusts
@@ -232,8 +232,8 @@ def test_premises_are_notified_of_a_release_once_with_what_they_need_and_no_more
         "CSQU3054383",
     )
     text = row["body"].decode().partition("<ds:Signature")[0]
-    for kept in (facts["total"], "轴承", enterprise("trader-a").name, "8482102000"):
-        assert kept not in text
+    for private in (facts["total"], "轴承", enterprise("trader-a").name, "8482102000"):
+        assert private not in text
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_the_association_and_the_broker_are_notified_once_of_a_released_agreemen
     )
     assert decision.event is not Event.REFUSED, decision.findings
     before = len(notices(harness, ASSOCIATION))
-    sent_ = sent(harness, documents=(shown(NUMBER),))
+    sent_ = sent(harness, documents=(agreement_document(NUMBER),))
     for channel in channels:
         take_in(harness, answer(sent_, channel))
     rows = notices(harness, ASSOCIATION)[before:]
@@ -325,10 +325,12 @@ def test_answers_of_the_association_are_passed_on_whatever_receipts_were_chosen(
     harness: Harness, form: ReceiptForm
 ) -> None:
     harness.change_account("broker-aa", receipts=(form,))
-    asked = harness.judged("broker-aa", "ask.xml", request("broker-aa"))
+    agreement_request = harness.judged("broker-aa", "ask.xml", request("broker-aa"))
     body = import_agr_response(code=9, message="失败", cop_code=enterprise("broker-aa").code, consign_no="")
 
-    take_in(harness, Answer(id="1", name="a.xml", body=body, key=asked.message), backend="association")
+    take_in(
+        harness, Answer(id="1", name="a.xml", body=body, key=agreement_request.message), backend="association"
+    )
 
     (relayed,) = harness.rows(receipts, account="broker-aa", kind=ReceiptKind.TECHNICAL)
     assert (str(relayed["name"]).startswith("Failed_ask_"), relayed["body"]) == (True, body)

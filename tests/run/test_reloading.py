@@ -189,7 +189,7 @@ def test_a_reload_of_wrong_files_changes_nothing_that_runs(running: RunningNode,
     home, received = running.harness.home, two_lines(running)
     asyncio.run(running.reload.begin())
     started = running.noted()
-    kept = shutil.copytree(home.path, tmp_path / "kept")
+    copied = shutil.copytree(home.path, tmp_path / "kept")
     for case, breaking in BROKEN.items():
         edited(home, "policy.toml", *zip(*STRICT, strict=True))
         breaking(home)
@@ -209,7 +209,7 @@ def test_a_reload_of_wrong_files_changes_nothing_that_runs(running: RunningNode,
             "keys/gateway.key",
             "keys/ssh_host_rsa",
         ):
-            shutil.copyfile(kept / name, home.path / name)
+            shutil.copyfile(copied / name, home.path / name)
     assert running.policies == []
 
 

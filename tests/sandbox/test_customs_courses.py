@@ -36,8 +36,8 @@ def send(gateway: Gateway, reference: str) -> None:
 def listed(gateway: Gateway, *options: str) -> list[dict[str, Any]]:
     done = gateway.cli("messages", "list", *options, "--json")
     assert done.returncode == 0, done.stderr
-    shown: list[dict[str, Any]] = json.loads(done.stdout)
-    return shown
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
 
 
 def heard_out(gateway: Gateway, *references: str) -> bool:
@@ -87,8 +87,8 @@ def test_a_malformed_answer_is_held_where_an_operator_sees_it(gateway: Gateway) 
 
     (message,) = [row["id"] for row in listed(gateway) if row["reference"] == "BROKEN-2"]
     held = [row["id"] for row in listed(gateway, "--all", "--state", "held")]
-    shown = [json.loads(gateway.cli("messages", "show", row, "--json").stdout) for row in held]
-    (ours,) = [receipt for receipt in shown if receipt["name"] == f"Receipt_{message}_J.xml"]
+    receipts = [json.loads(gateway.cli("messages", "show", row, "--json").stdout) for row in held]
+    (ours,) = [receipt for receipt in receipts if receipt["name"] == f"Receipt_{message}_J.xml"]
     assert ours["account"] == "customs"
     assert ours["reason"].startswith("cannot be read")
 

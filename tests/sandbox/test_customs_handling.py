@@ -271,10 +271,10 @@ def test_documents_find_their_declaration_by_each_of_its_numbers(
 ) -> None:
     declared = sent("SUPPLEMENT-1", trader_code=TRADER)
     declared.to(customs)
-    asked = values(given_answers(customs)[-1])
+    answer = values(given_answers(customs)[-1])
     numbers = {
-        "entry_id": asked["ENTRY_ID"],
-        "seq_no": asked["CUS_CIQ_NO"],
+        "entry_id": answer["ENTRY_ID"],
+        "seq_no": answer["CUS_CIQ_NO"],
         "client_reference": "SUPPLEMENT-1",
     }
     named = Subject(DOCUMENTS.family, DOCUMENTS.type, {number: numbers.get(number, "")})

@@ -13,14 +13,16 @@ from tests.support.operating import BROKER, gateway
 from tests.support.rendering import render
 
 
-def shown(harness: Harness, message: str) -> dict[str, Any]:
+def message_json(harness: Harness, message: str) -> dict[str, Any]:
     with harness.database.engine.connect() as reader:
         row = reader.execute(select(messages).where(messages.c.id == message)).one()
         return show_message(reader, row, NOW)
 
 
 def test_a_single_message_has_an_empty_context(harness: Harness) -> None:
-    decision = shown(harness, harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message)
+    decision = message_json(
+        harness, harness.judged("broker-aa", "R1.xml", render(owing_nothing("R1"))).message
+    )
     assert (decision["links"], decision["reply"], decision["backends"], decision["undertakings"]) == (
         [],
         None,
@@ -34,8 +36,8 @@ def test_links_are_shown_from_both_ends(harness: Harness) -> None:
     body = render(owing_nothing("R1"))
     first = harness.judged("broker-aa", "R1.xml", body).message
     again = harness.judged("broker-aa", "again.xml", body).message
-    assert [(link["link"], link["id"]) for link in shown(harness, first)["links"]] == [("from", again)]
-    assert [(link["link"], link["id"]) for link in shown(harness, again)["links"]] == [("to", first)]
+    assert [(link["link"], link["id"]) for link in message_json(harness, first)["links"]] == [("from", again)]
+    assert [(link["link"], link["id"]) for link in message_json(harness, again)["links"]] == [("to", first)]
 
 
 def test_the_context_has_back_ends_the_reply_and_bulk_requests(harness: Harness) -> None:
@@ -52,7 +54,7 @@ def test_the_context_has_back_ends_the_reply_and_bulk_requests(harness: Harness)
             if table is undertakings:
                 values |= {"state": "done", "actor": "wang", "created_at": NOW}
             connection.execute(insert(table), values)
-    row = shown(harness, message)
+    row = message_json(harness, message)
     assert row["reply"] == {"message_id": "m-1", "correlation": "c-1", "reply_to": ""}
     assert [(backend["name"], backend["breaker"], backend["note"]) for backend in row["backends"]] == [
         ("customs", "open", "no")

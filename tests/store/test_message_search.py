@@ -160,7 +160,7 @@ def test_a_message_is_found_by_the_faults_that_it_has_now(harness: Harness) -> N
 
 
 @pytest.mark.parametrize(
-    ("asked", "plan"),
+    ("filters", "plan"),
     [
         ({"state": "held"}, "SEARCH deliveries USING INDEX deliveries_by_state (state=?)"),
         (
@@ -178,19 +178,19 @@ def test_a_message_is_found_by_the_faults_that_it_has_now(harness: Harness) -> N
     ids=str,
 )
 def test_a_list_of_deliveries_reads_those_of_its_state_or_the_newest_and_sorts_nothing(
-    harness: Harness, asked: dict[str, Any], plan: str
+    harness: Harness, filters: dict[str, Any], plan: str
 ) -> None:
-    plans = _plans(harness, lambda reader: list_deliveries(reader, **asked, limit=100))
+    plans = _plans(harness, lambda reader: list_deliveries(reader, **filters, limit=100))
     ((_statement, steps),) = plans
     due = "SEARCH to_send USING INDEX to_send_item (item=?) LEFT-JOIN"
     assert steps == [plan, due]
 
 
 def _plans(harness: Harness, query: Callable[[Connection], object]) -> list[tuple[str, list[str]]]:
-    asked: list[tuple[str, Any]] = []
+    executed: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
-        asked.append((statement, parameters))
+        executed.append((statement, parameters))
 
     with harness.database.engine.connect() as reader:
         event.listen(harness.database.engine, "before_cursor_execute", note)
@@ -204,7 +204,7 @@ def _plans(harness: Harness, query: Callable[[Connection], object]) -> list[tupl
                     for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
                 ],
             )
-            for statement, parameters in asked
+            for statement, parameters in executed
         ]
 
 

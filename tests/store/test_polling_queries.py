@@ -30,8 +30,8 @@ def _partial(connection: Connection) -> set[str]:
     rows = connection.exec_driver_sql(
         "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
     )
-    kept = {"listed_by_account", "listed_by_party", "listed_by_office", "listed_by_type", "listed_by_name"}
-    return set(rows.scalars()) - kept - {"answers_by_content", "one_final_receipt"}
+    indexes = {"listed_by_account", "listed_by_party", "listed_by_office", "listed_by_type", "listed_by_name"}
+    return set(rows.scalars()) - indexes - {"answers_by_content", "one_final_receipt"}
 
 
 def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
@@ -45,20 +45,20 @@ def _reads_all(statement: str, step: str, waiting: set[str]) -> bool:
 
 def test_polling_queries_never_scan_a_growing_table(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        asked = StatementLog()
+        log = StatementLog()
         harness.judged("broker-aa", "a.zip", packed(Declaration(reference="R1")))
         harness.received("broker-aa", "b.zip", packed(Declaration(reference="R2")))
-        asked.listen(harness.database.engine)
+        log.listen(harness.database.engine)
         reader = SnapshotReader(
             harness.home, harness.home.settings(), lambda: NOW + _HOUR, (), (), {}, lambda _now: "", dict
         )
-        asked.listen(reader._engine)
+        log.listen(reader._engine)
         with closing(reader):
             asyncio.run(rounds(harness.database, reader, families(), NOW + _HOUR))
         with harness.database.engine.connect() as connection:
             waiting = _partial(connection)
             wrong = {}
-            for statement, parameters in asked.statements.items():
+            for statement, parameters in log.statements.items():
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
                 if reads := [row.detail for row in plan if _reads_all(statement, row.detail, waiting)]:
                     wrong[statement] = reads
@@ -67,14 +67,14 @@ def test_polling_queries_never_scan_a_growing_table(tmp_path: Path) -> None:
 
 def test_the_statistics_of_a_period_read_only_the_messages_received_in_it(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        asked = StatementLog()
-        asked.listen(harness.database.engine)
+        log = StatementLog()
+        log.listen(harness.database.engine)
         with harness.database.engine.connect() as reader:
             counts_by_triage(reader, NOW, None, families())
             counts_by_fault(reader, NOW, None)
             steps = [
                 row.detail
-                for statement, parameters in asked.statements.items()
+                for statement, parameters in log.statements.items()
                 for row in reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
                 if row.detail.split()[1] in ("messages", "events")
             ]
@@ -84,10 +84,10 @@ def test_the_statistics_of_a_period_read_only_the_messages_received_in_it(tmp_pa
 
 def test_the_acts_of_one_person_are_counted_among_acts_alone(tmp_path: Path) -> None:
     with Harness.at(tmp_path / "home") as harness, harness.database.engine.connect() as reader:
-        asked = StatementLog()
-        asked.listen(harness.database.engine)
+        log = StatementLog()
+        log.listen(harness.database.engine)
         acts_since(reader, NOW)
-        counting = next(statement for statement in asked.statements if "count(distinct" in statement)
-        plan = reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", asked.statements[counting])
+        counting = next(statement for statement in log.statements if "count(distinct" in statement)
+        plan = reader.exec_driver_sql(f"EXPLAIN QUERY PLAN {counting}", log.statements[counting])
         steps = [row.detail for row in plan if row.detail.split()[1] == "events"]
     assert steps == ["SEARCH events USING INDEX events_of_operators (sequence>?)"]

@@ -57,10 +57,10 @@ def test_frequent_queries_use_an_index_of_their_own(
 ) -> None:
     migrate(tmp_path / "gateway.db")
     engine = sqlite_engine(tmp_path / "gateway.db")
-    asked = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True})
+    compiled = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True})
     with engine.connect() as connection:
-        marks = (None,) * str(asked).count("?")
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)
+        marks = (None,) * str(compiled).count("?")
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", marks)
         steps = [row.detail for row in plan]
     engine.dispose()
     assert steps[0].endswith(index), steps
@@ -73,9 +73,9 @@ def test_the_accounts_that_have_something_to_judge_are_found_without_reading_wha
     migrate(tmp_path / "gateway.db")
     engine = sqlite_engine(tmp_path / "gateway.db")
     with engine.connect() as connection:
-        asked = TO_JUDGE._oldest.compile(dialect=sqlite.dialect())
-        marks = (None,) * str(asked).count("?")
-        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
+        compiled = TO_JUDGE._oldest.compile(dialect=sqlite.dialect())
+        marks = (None,) * str(compiled).count("?")
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", marks)]
     engine.dispose()
     # Of one that was woken, whether it is its turn, is looked up by itself.
     *accounts, woken = [step for step in steps if " to_judge" in step or " earlier" in step]
@@ -99,9 +99,9 @@ def test_destinations_with_work_are_found_without_reading_what_waits(
     migrate(tmp_path / "gateway.db")
     engine = sqlite_engine(tmp_path / "gateway.db")
     with engine.connect() as connection:
-        asked = statement.compile(dialect=sqlite.dialect())
-        marks = (None,) * str(asked).count("?")
-        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", marks)]
+        compiled = statement.compile(dialect=sqlite.dialect())
+        marks = (None,) * str(compiled).count("?")
+        steps = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", marks)]
     engine.dispose()
     scans = [step for step in steps if " to_send USING" in step]
     assert len(scans) >= 2

@@ -89,12 +89,12 @@ def test_another_node_gets_what_one_claimed_only_when_its_lease_is_over(folders:
     asyncio.run(folders.claims.take_over(NOW + LEASE - timedelta(seconds=1)))
     assert claim(folders, "broker") == []
     assert asyncio.run(folders.claims.take_over(NOW + LEASE)) == 2
-    taken = claim(folders, "broker", LEASE)
-    assert [delivery.receipt for delivery in taken] == [first.receipt, second.receipt]
+    claimed = claim(folders, "broker", LEASE)
+    assert [delivery.receipt for delivery in claimed] == [first.receipt, second.receipt]
     folders.database.owner = one
     asyncio.run(deliveries.posted([first], NOW))
     folders.database.owner = "another node"
-    asyncio.run(deliveries.posted(taken, NOW))
+    asyncio.run(deliveries.posted(claimed, NOW))
     assert claim(folders, "broker", LEASE) == []
 
 
@@ -147,9 +147,9 @@ def test_receipts_of_an_account_that_fetches_them_are_never_due(store: Store) ->
 
 
 def test_the_folder_of_a_message_is_shown_to_its_account_alone(folders: Store) -> None:
-    async def asked(account: str) -> dict[str, Folder]:
+    async def whereabouts(account: str) -> dict[str, Folder]:
         ids = [arrival(1).id, arrival(2).id, "0" * 26]
         return dict(await folders.mailbox.whereabouts(account, ids))
 
-    assert asyncio.run(asked("broker")) == dict.fromkeys((arrival(1).id, arrival(2).id), Folder.SENTBOX)
-    assert asyncio.run(asked("other")) == {}
+    assert asyncio.run(whereabouts("broker")) == dict.fromkeys((arrival(1).id, arrival(2).id), Folder.SENTBOX)
+    assert asyncio.run(whereabouts("other")) == {}

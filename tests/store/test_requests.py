@@ -86,15 +86,15 @@ async def send_documents(store: Store, declaration: Arrival, *codes: str, number
 async def send_requests(store: Store, now: datetime = NOW) -> list[tuple[RequestReason, tuple[str, ...]]]:
     """What is asked now, told under the number of the request."""
     await store.requests.remind(now, REMINDERS)
-    asked = await store.requests.claim(10, now)
-    for request in asked:
+    claimed = await store.requests.claim(10, now)
+    for request in claimed:
         await store.requests.send(request, _receipts(request), now)
-    return [(request.why, request.documents) for request in asked]
+    return [(request.why, request.documents) for request in claimed]
 
 
-def _receipts(asked: DocumentRequest) -> Sequence[Receipt]:
-    name = f"Request_{asked.id}.xml"
-    return [Receipt(account=asked.account, name=name, kind=ReceiptKind.REQUEST, body=b"<r/>")]
+def _receipts(request: DocumentRequest) -> Sequence[Receipt]:
+    name = f"Request_{request.id}.xml"
+    return [Receipt(account=request.account, name=name, kind=ReceiptKind.REQUEST, body=b"<r/>")]
 
 
 async def owed(store: Store, now: datetime, *, overdue: bool = False) -> list[str]:
@@ -175,14 +175,14 @@ def test_documents_that_arrive_later_shorten_the_obligation_and_the_last_ends_it
         await send_documents(store, sent, INVOICE, number=3)
         assert await owed(store, NOW) == []
         assert await send_requests(store, DUE_AT + DAY) == []
-        shown = await store.database.read(lambda reader: show_owed(reader, sent.id, NOW))
-        assert shown is not None
-        assert [package["documents"] for package in shown["packages"]] == [[CONTRACT], [INVOICE]]
-        assert [request["why"] for request in shown["requests"]] == [
+        owed_documents = await store.database.read(lambda reader: show_owed(reader, sent.id, NOW))
+        assert owed_documents is not None
+        assert [package["documents"] for package in owed_documents["packages"]] == [[CONTRACT], [INVOICE]]
+        assert [request["why"] for request in owed_documents["requests"]] == [
             RequestReason.DUE,
             RequestReason.REMINDER,
         ]
-        assert shown["fulfilled_at"] is not None
+        assert owed_documents["fulfilled_at"] is not None
 
     asyncio.run(run())
 

@@ -43,8 +43,8 @@ def newest(harness: Harness) -> Row:
 
 def checks(harness: Harness) -> dict[str, str]:
     """What doctor finds wrong."""
-    shown = gateway(harness, "doctor", "--json").json
-    return {check["check"]: check["detail"] for check in shown if not check["ok"]}
+    checks = gateway(harness, "doctor", "--json").json
+    return {check["check"]: check["detail"] for check in checks if not check["ok"]}
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def signed_notice(
     return signer.sign(build_notice(notice))
 
 
-def shown(number: str) -> Document:
+def agreement_document(number: str) -> Document:
     """How a declaration shows an agreement."""
     return Document(code=AGREEMENT_CODE, number=number)
 
@@ -71,8 +71,8 @@ def grant(home: Home, database: Database, terms: Agreement) -> None:
     spool = FilesystemBlobs(home.blobs).spool()
     spool.write(0, signed_notice(home, mandate))
     sha256, size = spool.keep()
-    kept = Arrival(
+    arrival = Arrival(
         id="", account=ACCOUNT, channel="tests", name="mandate.xml", sha256=sha256, size=size, received_at=AT
     )
     change = AgreementChange(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
-    database.submit(lambda transaction: apply_notice(transaction, change, kept, ACCOUNT, AT)).result()
+    database.submit(lambda transaction: apply_notice(transaction, change, arrival, ACCOUNT, AT)).result()

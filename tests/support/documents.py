@@ -103,11 +103,11 @@ class _Reader:
         line = served.stdout.readline() if select.select([served.stdout], [], [], _WITHIN)[0] else ""
         assert '"ready": true' in line, (self._folder / "served.log").read_text()
 
-    def _until(self, command: str, shown: str) -> None:
+    def _until(self, command: str, expected: str) -> None:
         deadline = time.monotonic() + _WITHIN
         while True:
             code, printed = self._run(command)
-            if code == 0 and _shows(printed, shown):
+            if code == 0 and _shows(printed, expected):
                 return
             assert time.monotonic() < deadline, f"ended with {code}: {printed}"
 
@@ -133,12 +133,12 @@ def _told_where(example: Example) -> Iterator[None]:
         raise AssertionError(f"the example in line {example.line}: {error}") from None
 
 
-def _shows(printed: str, shown: str) -> bool:
+def _shows(printed: str, expected: str) -> bool:
     """Whether each line that is shown is among those printed, in the same order."""
     lines = iter(" ".join(line.split()) for line in printed.splitlines())
     return all(
         any(_pattern(expected).fullmatch(line) for line in lines)
-        for expected in shown.splitlines()
+        for expected in expected.splitlines()
         if expected
     )
 

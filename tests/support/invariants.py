@@ -229,14 +229,14 @@ def _blobs(store: Connection, home: Home) -> Iterator[str]:
 def _submissions(store: Connection, customs: sqlite3.Connection, repeats: bool) -> Iterator[str]:
     """Customs was sent each key that it took once (unless `repeats`), since it is asked after an unknown
     outcome; it has only what was accepted, and everything that we say was delivered."""
-    taken: Counter[str] = Counter(
+    submissions_taken: Counter[str] = Counter(
         key for (key,) in customs.execute("SELECT key FROM calls WHERE outcome = 'taken'")
     )
     # What is no declaration, as the copy for the second office of a transit, is a paper to it.
     rows = customs.execute("SELECT key FROM submissions UNION SELECT key FROM papers")
     submissions = {key for (key,) in rows}
     sent = {row.key: row for row in _all(store, deliveries)}
-    for key, count in taken.items():
+    for key, count in submissions_taken.items():
         if count > 1 and not repeats:
             yield f"customs was sent {key} again {count - 1} times after it took it"
     for key in submissions - sent.keys():

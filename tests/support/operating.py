@@ -18,7 +18,7 @@ from gateway.model.policy import DeclarationPolicy
 from gateway.model.states import Event
 from gateway.model.transition import Applied
 from tests.support.acts import hold
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, lines
 from tests.support.harness import LATER, Harness
 from tests.support.rendering import render
@@ -67,7 +67,7 @@ def accepted(harness: Harness, reference: str = "R1") -> str:
     notice = signed_notice(harness.home, agreement(NUMBER), Act.CONFIRMED)
     if not harness.rows(agreements, number=NUMBER):
         harness.judged(ACCOUNT, "told.xml", notice)
-    body = render(Declaration(reference=reference, documents=(shown(NUMBER),)))
+    body = render(Declaration(reference=reference, documents=(agreement_document(NUMBER),)))
     decision = harness.judged(BROKER, f"{reference}.xml", body)
     assert decision.event is Event.PASSED
     return decision.message

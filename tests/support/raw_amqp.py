@@ -51,8 +51,8 @@ class Properties:
             (1 << 6, self.timestamp),
             (1 << 4, self.user_id and short(self.user_id)),
         )
-        there = [(flag, value) for flag, value in values if value is not None]
-        return struct.pack(">H", sum(flag for flag, _ in there)) + b"".join(value for _, value in there)
+        present = [(flag, value) for flag, value in values if value is not None]
+        return struct.pack(">H", sum(flag for flag, _ in present)) + b"".join(value for _, value in present)
 
 
 def content_header(properties: Properties, size: int) -> bytes:

@@ -200,7 +200,7 @@ def values(answer: Answer) -> dict[str, str]:
     return {etree.QName(child).localname: child.text or "" for child in root}
 
 
-asked = partial(sent, subject=REQUEST)
+agreement_request = partial(sent, subject=REQUEST)
 
 
 def reference_customs(folder: Path, certificate_pem: str = GATEWAY.certificate_pem) -> ReferenceCustoms:
@@ -326,7 +326,7 @@ BACKENDS: Final = {
     "http with DXP": replace(CUSTOMS, open=partial(over_http, dxp=DXP)),
     "association": BackendCase(
         open=reference_association,
-        send=asked,
+        send=agreement_request,
         answers=("ImportAgrResponse_", "AgreementNotice_", "AgreementNotice_"),
         number="ConsignNo",
         file="association.db",

@@ -144,10 +144,10 @@ def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: A
         async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, "gateway")) as connection:
             channel = await connection.channel()
             answers = await channel.declare_queue("left.answers", durable=True)
-            kept = await channel.declare_queue("left.answers.dead", durable=True)
+            dead_queue = await channel.declare_queue("left.answers.dead", durable=True)
             message = aio_pika.Message(b"<a/>", message_id="1", headers={"name": "a.xml", "reason": "large"})
-            await channel.default_exchange.publish(message, kept.name)
-            place = aside(amqp, kept.name, exchange="")
+            await channel.default_exchange.publish(message, dead_queue.name)
+            place = aside(amqp, dead_queue.name, exchange="")
             with pytest.raises(RuntimeError):
                 async with browse(place, "1") as view:
                     await put_back(place, view, ended)
@@ -161,7 +161,7 @@ def test_a_dead_letter_stays_if_the_process_ends_before_acknowledging_it(amqp: A
                 await put_back(place, view, written)
             back = await answers.get(no_ack=True)
             assert (back.body, back.headers) == (b"<a/>", {"name": "a.xml"})
-            assert await kept.get(fail=False) is None
+            assert await dead_queue.get(fail=False) is None
 
     run(test, PATIENCE)
 

@@ -15,7 +15,7 @@ from gateway.formats.agreement_notices import read_notice
 from gateway.formats.xml import trusted
 from gateway.model.agreements import Act, Agreement, AgreementState
 from tests.support.agreement_requests import request
-from tests.support.association import shown, signed_notice
+from tests.support.association import agreement_document, signed_notice
 from tests.support.declarations import Declaration, enterprise
 from tests.support.rendering import render
 from tests.support.served import Gateway
@@ -57,8 +57,8 @@ def message(gateway: Gateway, name: str, state: str) -> dict[str, Any]:
         present = row(gateway, query.order_by(messages.c.seq.desc()))
         return present if present.get("state") == state else None
 
-    there: dict[str, Any] = gateway.until(found_row)
-    return there
+    message_row: dict[str, Any] = gateway.until(found_row)
+    return message_row
 
 
 def codes(message: dict[str, Any]) -> list[str]:
@@ -74,7 +74,7 @@ def receipt_for(gateway: Gateway, account: str, kind: str, name: str) -> etree._
     return trusted(gateway.read(account, f"/InBox/{gateway.until(receipt_file)}"))
 
 
-def asked(gateway: Gateway, sender: str, **asks: str) -> str:
+def agreement_number(gateway: Gateway, sender: str, **asks: str) -> str:
     """The number of an agreement that the sender asked the association for."""
     name = unused("ASK")
     gateway.send(sender, f"{name}.xml", request(sender, **asks))
@@ -99,7 +99,9 @@ def proposal(gateway: Gateway, account: str, number: str) -> Agreement:
 def declare(gateway: Gateway, number: str, trader: str = "trader-a") -> str:
     """Sends a declaration of broker-aa that shows an agreement; its file name."""
     reference = unused("DECL")
-    declaration = Declaration(reference=reference, trader=enterprise(trader), documents=(shown(number),))
+    declaration = Declaration(
+        reference=reference, trader=enterprise(trader), documents=(agreement_document(number),)
+    )
     gateway.send("broker-aa", f"{reference}.xml", render(declaration))
     return f"{reference}.xml"
 
@@ -113,7 +115,7 @@ def by_hand(gateway: Gateway, *arguments: str) -> str:
 def test_an_agreement_that_a_trader_confirms_automatically_is_in_force_at_once(
     gateway: Gateway,
 ) -> None:
-    number = asked(gateway, "broker-aa", trader="trader-aa")
+    number = agreement_number(gateway, "broker-aa", trader="trader-aa")
     until_state(gateway, number, AgreementState.IN_FORCE)
 
     sent = declare(gateway, number, "trader-aa")
@@ -126,7 +128,7 @@ def test_an_agreement_that_a_trader_confirms_automatically_is_in_force_at_once(
 
 
 def test_both_sides_get_the_notice_byte_for_byte_and_the_association_its_receipt(gateway: Gateway) -> None:
-    number = asked(gateway, "broker-aa")
+    number = agreement_number(gateway, "broker-aa")
     notice = message(gateway, f"AgreementNotice_{number}_proposed.xml", "closed")
     assert (notice["account"], notice["channel"]) == ("association", "backend")
 
@@ -143,7 +145,7 @@ def test_both_sides_get_the_notice_byte_for_byte_and_the_association_its_receipt
 def test_a_declaration_waits_for_the_other_side_and_goes_on_when_the_association_says_so(
     gateway: Gateway,
 ) -> None:
-    number = asked(gateway, "broker-aa")
+    number = agreement_number(gateway, "broker-aa")
     agreement = proposal(gateway, "trader-a", number)
     sent = declare(gateway, number)
     assert message(gateway, sent, "waiting")["waiting_for"] == f"agreement {number}"
@@ -158,7 +160,7 @@ def test_a_declaration_waits_for_the_other_side_and_goes_on_when_the_association
 def test_an_agreement_that_a_trader_proposes_is_confirmed_by_the_broker(
     gateway: Gateway,
 ) -> None:
-    number = asked(gateway, "trader-aa", trader="trader-aa")
+    number = agreement_number(gateway, "trader-aa", trader="trader-aa")
     until_state(gateway, number, AgreementState.PROPOSED)
     (listed,) = [
         row
@@ -180,7 +182,7 @@ def test_an_agreement_that_a_trader_proposes_is_confirmed_by_the_broker(
 def test_a_declaration_that_waits_for_a_failed_proposal_is_refused_at_once(
     gateway: Gateway, act: str, state: str
 ) -> None:
-    number = asked(gateway, "broker-aa")
+    number = agreement_number(gateway, "broker-aa")
     until_state(gateway, number, AgreementState.PROPOSED)
     sent = declare(gateway, number)
     message(gateway, sent, "waiting")
@@ -194,7 +196,7 @@ def test_a_declaration_that_waits_for_a_failed_proposal_is_refused_at_once(
 
 
 def test_customs_is_notified_of_changes_to_an_agreement_that_it_was_shown(gateway: Gateway) -> None:
-    number = asked(gateway, "broker-aa", trader="trader-aa")
+    number = agreement_number(gateway, "broker-aa", trader="trader-aa")
     until_state(gateway, number, AgreementState.IN_FORCE)
     message(gateway, declare(gateway, number, "trader-aa"), "closed")
 
@@ -207,7 +209,7 @@ def test_customs_is_notified_of_changes_to_an_agreement_that_it_was_shown(gatewa
 
 
 def test_notices_of_agreements_that_customs_was_not_shown_do_not_go_to_customs(gateway: Gateway) -> None:
-    number = asked(gateway, "broker-aa")
+    number = agreement_number(gateway, "broker-aa")
     by_hand(gateway, "confirm", number)
     by_hand(gateway, "terminate", number)
 
@@ -242,7 +244,7 @@ def test_a_request_that_is_imported_is_finished(gateway: Gateway) -> None:
 def test_a_notice_that_is_not_the_associations_own_changes_nothing(
     gateway: Gateway, account: str, key: str, fault: str
 ) -> None:
-    number = asked(gateway, "broker-aa")
+    number = agreement_number(gateway, "broker-aa")
     agreement = proposal(gateway, "broker-aa", number)
     body = signed_notice(gateway.home, agreement, account=key or "association")
     if not key:
@@ -259,7 +261,7 @@ def test_a_notice_that_is_not_the_associations_own_changes_nothing(
 
 
 def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
-    number = asked(gateway, "broker-aa")
+    number = agreement_number(gateway, "broker-aa")
     body = signed_notice(gateway.home, proposal(gateway, "broker-aa", number), Act.REFUSED)
 
     first, second = f"{number}-once", f"{number}-again"
@@ -273,7 +275,7 @@ def test_a_notice_that_is_sent_twice_has_one_effect(gateway: Gateway) -> None:
 
 
 def test_a_later_amendment_is_in_the_register_and_both_sides_are_notified(gateway: Gateway) -> None:
-    number = asked(gateway, "broker-aa", trader="trader-aa")
+    number = agreement_number(gateway, "broker-aa", trader="trader-aa")
     until_state(gateway, number, AgreementState.IN_FORCE)
 
     by_hand(gateway, "amend", number, "--until", "2029-03-31", "--value", "5", "--reason", "延期")
@@ -291,7 +293,7 @@ def test_a_later_amendment_is_in_the_register_and_both_sides_are_notified(gatewa
 
 
 def test_an_impossible_act_is_explained_in_one_sentence(gateway: Gateway) -> None:
-    number = asked(gateway, "broker-aa", OtherNote="REFUSE-1")
+    number = agreement_number(gateway, "broker-aa", OtherNote="REFUSE-1")
 
     late, unknown = gateway.cli("association", "confirm", number), gateway.cli("association", "confirm", "9")
 

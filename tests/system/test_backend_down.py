@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.invariants import unfinished, violations
 from tests.system.conftest import Mortal
-from tests.system.test_separate_customs import Customs, behind_a_folder, inbox, send, taken
+from tests.system.test_separate_customs import Customs, behind_a_folder, inbox, send, submissions_taken
 
 NAME: Final = "customs"
 
@@ -41,7 +41,7 @@ def done(node: Mortal, references: list[str], *, waited: bool) -> None:
     usual = ["Receipt", "Receipt", "Receipt", "Receipt", "Successed"]
     for reference in references:
         assert inbox(node, reference) == ["Gateway"] * (2 if waited else 1) + usual
-        assert taken(node, reference) == 1
+        assert submissions_taken(node, reference) == 1
     assert violations(node.home) == []
 
 

@@ -73,7 +73,7 @@ def test_an_upload_during_which_the_node_is_killed_is_not_acknowledged_and_can_b
     mortal.until(lambda: not unfinished(mortal.home))
     assert stored(mortal, name) == crash.stored + 1
     assert violations(mortal.home) == []
-    assert taken(mortal, name) == 1
+    assert submissions_taken(mortal, name) == 1
 
 
 def test_a_close_during_which_the_node_is_killed_is_not_acknowledged(mortal: Mortal, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def assert_goes_on(mortal: Mortal, name: str) -> None:
     receipts = Counter(file.split("_")[0] for file in mortal.inbox(ACCOUNT) if f"_{name}_" in file)
     assert receipts == {"Gateway": 1, "Successed": 1, "Receipt": 4}
     assert violations(mortal.home) == []
-    assert taken(mortal, name) == 1
+    assert submissions_taken(mortal, name) == 1
 
 
 def stored(mortal: Mortal, name: str) -> int:
@@ -136,7 +136,7 @@ def stored(mortal: Mortal, name: str) -> int:
         return len(store.execute(select(messages.c.id).where(messages.c.name == f"{name}.xml")).all())
 
 
-def taken(mortal: Mortal, reference: str) -> int:
+def submissions_taken(mortal: Mortal, reference: str) -> int:
     """How often customs took something new under this reference."""
     with closing(sqlite3.connect(mortal.home.path / "backends" / "customs" / "customs.db")) as customs:
         rows = customs.execute("SELECT key FROM submissions WHERE reference = ?", (reference,)).fetchall()

@@ -19,10 +19,10 @@ def test_a_message_that_crashes_three_judgements_is_held_and_reported_and_judged
     mortal: Mortal,
 ) -> None:
     poison, other = send(mortal, "dies", times=3), send(mortal)
-    held = mortal.until(lambda: shown(mortal, poison, state="held"))
+    held = mortal.until(lambda: message_json(mortal, poison, state="held"))
     assert held["reason"] == "3 judgements of it crashed; the last: its worker ended"
     assert held["receipts"] == []
-    mortal.until(lambda: shown(mortal, other, state="closed"))
+    mortal.until(lambda: message_json(mortal, other, state="closed"))
     assert violations(mortal.home) == []
 
     mortal.hurry(seconds=360)
@@ -35,7 +35,7 @@ def test_a_message_that_crashes_three_judgements_is_held_and_reported_and_judged
     replayed = mortal.cli("messages", "replay", held["id"], "--reason", "mended")
     assert replayed.returncode == 0, replayed.stderr
     mortal.until(lambda: not unfinished(mortal.home))
-    assert shown(mortal, poison, state="closed")["attempts"] == 1
+    assert message_json(mortal, poison, state="closed")["attempts"] == 1
     assert violations(mortal.home) == []
     assert len([name for name in receipts(mortal, poison) if name.startswith("Gateway_")]) == 2
 
@@ -43,14 +43,14 @@ def test_a_message_that_crashes_three_judgements_is_held_and_reported_and_judged
 def test_a_judgement_that_takes_too_long_is_ended_and_made_again(mortal: Mortal) -> None:
     slow = send(mortal, "hangs", times=1)
     mortal.until(lambda: not unfinished(mortal.home))
-    assert shown(mortal, slow, state="closed")["attempts"] == 2
+    assert message_json(mortal, slow, state="closed")["attempts"] == 2
     assert violations(mortal.home) == []
 
 
 def test_a_worker_that_dies_once_costs_its_message_an_attempt_and_nothing_else(mortal: Mortal) -> None:
     unlucky = send(mortal, "dies", times=1)
     mortal.until(lambda: not unfinished(mortal.home))
-    assert shown(mortal, unlucky, state="closed")["attempts"] == 2
+    assert message_json(mortal, unlucky, state="closed")["attempts"] == 2
     assert violations(mortal.home) == []
 
 
@@ -63,7 +63,7 @@ def send(mortal: Mortal, what: str | None = None, *, times: int = 0) -> str:
     return reference
 
 
-def shown(mortal: Mortal, name: str, *, state: str) -> dict[str, Any]:
+def message_json(mortal: Mortal, name: str, *, state: str) -> dict[str, Any]:
     """What operators see of a message; nothing while it is in another state."""
     with mortal.reading() as store:
         row = store.execute(select(messages).where(messages.c.name == f"{name}.xml")).one()

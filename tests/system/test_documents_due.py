@@ -36,7 +36,7 @@ def declare(gateway: Gateway, reference: str, trader: str, account: str = "broke
     gateway.send(account, f"{reference}.xml", render(declaration))
 
 
-def shown(gateway: Gateway, group: str, id_: str) -> dict[str, Any]:
+def shown_json(gateway: Gateway, group: str, id_: str) -> dict[str, Any]:
     """As the command tells it, without the second that it takes to start; empty where there is none."""
     with gateway.reading() as reader:
         if group == "documents":
@@ -47,7 +47,7 @@ def shown(gateway: Gateway, group: str, id_: str) -> dict[str, Any]:
 
 def reaches(gateway: Gateway, id_: str, state: str) -> dict[str, Any]:
     def found_message() -> dict[str, Any] | None:
-        message = shown(gateway, "messages", id_)
+        message = shown_json(gateway, "messages", id_)
         return message if message.get("state") == state else None
 
     message: dict[str, Any] = gateway.until(found_message)
@@ -96,19 +96,19 @@ def test_documents_that_follow_a_release_are_asked_for_and_fulfil_it(gateway: Ga
         assert request.findtext("g:Why", namespaces=NS) == "due"
         assert request.findtext("g:EntryId", namespaces=NS) == declaration["entry_id"]
         assert [element.get("code") for element in request.iterfind("g:Document", NS)] == [INVOICE, CONTRACT]
-    owed = shown(gateway, "documents", declaration["entry_id"])
+    owed = shown_json(gateway, "documents", declaration["entry_id"])
     assert (owed["due"], owed["missing"], owed["overdue"]) == ("after-release", [INVOICE, CONTRACT], False)
     released, due = (datetime.fromisoformat(owed[name]) for name in ("released_at", "due_at"))
     assert timedelta(days=9) < due - released < timedelta(days=11)
     assert "FOLLOW-1" in still_owed(gateway)
 
     gateway.send("broker-aa", "one.zip", document_package("ClientSeqNo", "FOLLOW-1", [CONTRACT], name="one"))
-    gateway.until(lambda: shown(gateway, "documents", "FOLLOW-1")["missing"] == [INVOICE])
+    gateway.until(lambda: shown_json(gateway, "documents", "FOLLOW-1")["missing"] == [INVOICE])
     gateway.send(
         "trader-a", "two.zip", document_package("EntryId", declaration["entry_id"], [INVOICE], name="two")
     )
     gateway.until(lambda: "FOLLOW-1" not in still_owed(gateway))
-    packages = shown(gateway, "documents", "FOLLOW-1")["packages"]
+    packages = shown_json(gateway, "documents", "FOLLOW-1")["packages"]
     assert [(package["account"], package["documents"]) for package in packages] == [
         ("broker-aa", [CONTRACT]),
         ("trader-a", [INVOICE]),
@@ -133,7 +133,7 @@ def test_overdue_documents_are_listed_and_their_parties_reminded(gateway: Gatewa
     assert "OVERDUE-1" in overdue(gateway)
     last = asked_for(gateway, "trader-a", message, 2)[-1]
     assert last.findtext("g:Why", namespaces=NS) == "overdue"
-    assert shown(gateway, "documents", "OVERDUE-1")["reminded"] == 1
+    assert shown_json(gateway, "documents", "OVERDUE-1")["reminded"] == 1
 
 
 def test_a_declaration_without_documents_due_with_it_is_refused_and_all_are_named(
@@ -150,7 +150,7 @@ def test_a_declaration_without_documents_due_with_it_is_refused_and_all_are_name
 def test_an_enterprise_that_keeps_its_papers_owes_none(gateway: Gateway) -> None:
     declare(gateway, "KEPT-1", "trader-aa")
     message = reaches(gateway, "KEPT-1", "closed")["id"]
-    owed = shown(gateway, "documents", "KEPT-1")
+    owed = shown_json(gateway, "documents", "KEPT-1")
     assert (owed["due"], owed["due_at"], owed["requests"]) == ("kept", None, [])
     assert "KEPT-1" not in still_owed(gateway)
     assert requests_in(gateway, "broker-aa", message) == []
@@ -160,7 +160,8 @@ def test_a_declaration_goes_on_when_the_documents_that_customs_asked_for_arrive(
     declare(gateway, "SUPPLEMENT-1", "trader-aa")
     message = gateway.until(
         lambda: (
-            (row := shown(gateway, "messages", "SUPPLEMENT-1")).get("customs_status") == "supplement_asked"
+            (row := shown_json(gateway, "messages", "SUPPLEMENT-1")).get("customs_status")
+            == "supplement_asked"
             and row
         )
     )
@@ -187,7 +188,7 @@ def test_documents_for_anothers_declaration_are_refused(gateway: Gateway) -> Non
         return [code for row in listed if row["state"] == "rejected" for code in row["faults"]]
 
     assert gateway.until(refused) == ["declaration-unknown"]
-    assert INVOICE in shown(gateway, "documents", "OTHERS-1")["missing"]
+    assert INVOICE in shown_json(gateway, "documents", "OTHERS-1")["missing"]
 
 
 def test_the_commands_speak_to_people_and_say_no(gateway: Gateway) -> None:
@@ -201,6 +202,6 @@ def test_the_commands_speak_to_people_and_say_no(gateway: Gateway) -> None:
     assert done.returncode == 0
     assert "requests" in done.stdout
     done = gateway.cli("documents", "show", message, "--json")
-    assert json.loads(done.stdout) == shown(gateway, "documents", message)
+    assert json.loads(done.stdout) == shown_json(gateway, "documents", message)
     assert gateway.cli("documents", "list", "--account", "nobody", "--json").stdout.strip() == "[]"
     assert gateway.cli("documents", "show", "NEVER-SEEN").returncode == 1

@@ -116,9 +116,9 @@ def test_the_index_has_digest_and_size_of_every_part_and_what_was_asked(
     assert listed == {
         path: (str(len(body)), hashlib.sha256(body).hexdigest()) for path, body in dossier.items()
     }
-    asked = {(element.get("what"), element.get("note")) for element in root.iterfind("{*}Asked")}
-    assert ("request", "supplement") in asked
-    assert "supplement_asked" in {what for what, _note in asked}
+    requests = {(element.get("what"), element.get("note")) for element in root.iterfind("{*}Asked")}
+    assert ("request", "supplement") in requests
+    assert "supplement_asked" in {what for what, _note in requests}
 
 
 def test_listed_sizes_are_those_that_are_read(office: Office) -> None:
@@ -181,8 +181,8 @@ def test_accounts_other_than_customs_see_no_dossiers(office: Office, account: st
                 replies.append(f"{type(refused.value).__name__} {refused.value}")
             return replies
 
-        for there, nowhere in zip(existing, unknown, strict=True):
-            assert errors(there) == errors(nowhere)
+        for existing_path, missing_path in zip(existing, unknown, strict=True):
+            assert errors(existing_path) == errors(missing_path)
         assert errors("/Dossiers") == errors("/Nothing")
     listed = office.gateway.login(account).sftp(f"ls {office.path}")
     assert listed.returncode != 0
@@ -323,16 +323,16 @@ def test_an_operator_reads_it_with_a_reason_by_any_of_its_numbers(office: Office
 def test_a_command_that_cannot_be_obeyed_says_why_and_notes_nothing(
     office: Office, tmp_path: Path, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    there = tmp_path / "there.zip"
-    there.write_bytes(b"mine")
+    package_copy = tmp_path / "there.zip"
+    package_copy.write_bytes(b"mine")
     before = office.readings()
-    named = {"ENTRY": office.entry, "FILE": str(tmp_path / "new.zip"), "THERE": str(there)}
+    named = {"ENTRY": office.entry, "FILE": str(tmp_path / "new.zip"), "THERE": str(package_copy)}
     named["NOWHERE"] = str(tmp_path / "nowhere" / "new.zip")
     done = office.gateway.cli("dossier", *(named.get(argument, argument) for argument in arguments))
     assert done.returncode == code
     assert says in done.stderr
     assert office.readings() == before
-    assert there.read_bytes() == b"mine"
+    assert package_copy.read_bytes() == b"mine"
 
 
 def test_an_exported_dossier_is_whole_and_signed(office: Office, tmp_path: Path) -> None:
@@ -360,9 +360,9 @@ def test_an_exported_dossier_is_whole_and_signed(office: Office, tmp_path: Path)
 
 
 def test_a_finding_is_drawn_recorded_and_counted_by_the_rule_that_decided(office: Office) -> None:
-    drawn = office.asked("dossier", "sample", "--seed", "2026-11", "--share", "0.05")
-    assert [row["entry"] for row in drawn] == [office.entry]
-    assert drawn == office.asked("dossier", "sample", "--seed", "2026-11", "--count", "9", "--office", "02*")
+    sample = office.asked("dossier", "sample", "--seed", "2026-11", "--share", "0.05")
+    assert [row["entry"] for row in sample] == [office.entry]
+    assert sample == office.asked("dossier", "sample", "--seed", "2026-11", "--count", "9", "--office", "02*")
     assert office.asked("dossier", "sample", "--seed", "1", "--count", "1", "--trader-class", "D") == []
     assert office.asked("dossier", "sample", "--seed", "1", "--count", "1", "--until", "2001-01-01") == []
     for outcome in ("found", "clear"):

@@ -137,9 +137,9 @@ def test_a_full_disk_refuses_with_a_reason_loses_nothing_and_recovers_when_there
         gateway.until(lambda: client.listdir("/OutBox") == [])  # all is judged
     home = gateway.ended_and_copied(tmp_path / "after")
     assert violations(home) == []
-    taken = states(home)
-    assert set(sender.acknowledged) <= taken.keys()
-    assert set(taken.values()) <= {State.ACCEPTED, State.DELIVERED, State.CLOSED}
+    states_after = states(home)
+    assert set(sender.acknowledged) <= states_after.keys()
+    assert set(states_after.values()) <= {State.ACCEPTED, State.DELIVERED, State.CLOSED}
     assert [refusal for refusal in sender.refused if not any(words in refusal for words in WORDS)] == []
 
 

@@ -34,9 +34,9 @@ class ArchivedHome(Mortal):
     def __init__(self, folder: Path, archive: Path) -> None:
         self._archive = archive
         super().__init__(folder)
-        shown = json.loads(Path(str(archive).replace(".tar.gz", ".json")).read_text("utf-8"))
-        self.ends: dict[str, str] = shown["ends"]
-        since_the_kill = datetime.now(UTC) - datetime.fromisoformat(shown["killed_at"])
+        description = json.loads(Path(str(archive).replace(".tar.gz", ".json")).read_text("utf-8"))
+        self.ends: dict[str, str] = description["ends"]
+        since_the_kill = datetime.now(UTC) - datetime.fromisoformat(description["killed_at"])
         self._ahead = -since_the_kill
         self.hurry_on()
         (partner,) = self.home.settings().partner.values()

@@ -15,7 +15,7 @@ from tests.support.tls import IssuedCertificate, issued
 ACCOUNT = "broker-aa"
 
 
-def shown(own: IssuedCertificate) -> str:
+def certificate_settings(own: IssuedCertificate) -> str:
     return f'certificate = "{own.certificate}"\nkey = "{own.key}"\n'
 
 
@@ -29,14 +29,16 @@ def test_a_declaration_is_released_by_a_customs_over_https_in_envelopes_of_dxp(
     at, push = free_port(), free_port()
     settings = gateway.home.path / "gateway.toml"
     backend = f'kind = "http"\nurl = "https://127.0.0.1:{at}"\nca = "{ours.ca}"\nanswers = "{way}"\n'
-    backend += 'dxp = {sender = "DXPENT0000000001", receiver = "DXPEDCDEC0000001"}\n' + shown(ours)
+    backend += 'dxp = {sender = "DXPENT0000000001", receiver = "DXPEDCDEC0000001"}\n' + certificate_settings(
+        ours
+    )
     arguments = ["--home", str(gateway.home.path), "--http", f"127.0.0.1:{at}", "--dxp"]
     arguments += ["--tls-certificate", str(theirs.certificate), "--tls-key", str(theirs.key)]
     arguments += ["--client-ca", str(ours.ca)]
     listener = ""
     if way == "push":
         backend += f'pusher = "{theirs.certificate}"\n'
-        listener = f'\n[push]\nport = {push}\nclient_ca = "{ours.ca}"\n{shown(ours)}'
+        listener = f'\n[push]\nport = {push}\nclient_ca = "{ours.ca}"\n{certificate_settings(ours)}'
     text = re.sub(r'^kind = "reference".*$', backend, settings.read_text("utf-8"), flags=re.MULTILINE)
     settings.write_text(text + listener, "utf-8")
     (name,) = (name for name, kind in gateway.home.settings().backend.items() if kind.kind == "http")

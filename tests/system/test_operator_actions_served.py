@@ -12,7 +12,7 @@ from adapters.store.tables.messages import events, messages
 from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import trusted
 from gateway.model.states import Event, State
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, owing_nothing
 from tests.support.invariants import violations
 from tests.support.rendering import render
@@ -30,7 +30,7 @@ def row_of(gateway: Gateway, reference: str) -> Any:
 
 def waits(gateway: Gateway, reference: str) -> str:
     """The id of a declaration that waits for its agreement."""
-    body = render(Declaration(reference=reference, documents=(shown(NUMBER),)))
+    body = render(Declaration(reference=reference, documents=(agreement_document(NUMBER),)))
     gateway.send(BROKER, f"{reference}.xml", body)
     gateway.until(lambda: (row := row_of(gateway, reference)) and row.state == State.WAITING)
     return str(row_of(gateway, reference).id)

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from adapters.store.tables.messages import agreements, messages
 from gateway.model.faults import Fault
 from gateway.model.states import State
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.invariants import unfinished, violations
 from tests.support.rendering import render
@@ -38,7 +38,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
 
 
 def declaration(reference: str, number: str, goods: str) -> bytes:
-    plain = Declaration(reference=reference, documents=(shown(number),))
+    plain = Declaration(reference=reference, documents=(agreement_document(number),))
     return render(replace(plain, lines=(replace(plain.lines[0], name=goods),)))
 
 

@@ -40,7 +40,7 @@ def gateway(home: Path, *arguments: object) -> Result:
     return CliRunner().invoke(cli.app, ["parties", *map(str, arguments), "--home", str(home)])
 
 
-def asked(home: Path, *arguments: object) -> Any:
+def run_json(home: Path, *arguments: object) -> Any:
     result = gateway(home, *arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -73,11 +73,11 @@ def table(home: Path, *rows: str) -> Path:
 
 
 def test_init_registers_the_parties_of_its_file_and_says_so(home: Path) -> None:
-    kept = changes(home)
+    before = changes(home)
 
-    assert [row[1:4] for row in kept] == [(actor(), "init", None)] * 8
-    assert [json.loads(row[4])["code"] for row in kept] == [row[0] for row in kept]
-    assert [party["account"] for party in asked(home, "list")][:2] == ["broker-aa", "broker-b"]
+    assert [row[1:4] for row in before] == [(actor(), "init", None)] * 8
+    assert [json.loads(row[4])["code"] for row in before] == [row[0] for row in before]
+    assert [party["account"] for party in run_json(home, "list")][:2] == ["broker-aa", "broker-b"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_init_registers_the_parties_of_its_file_and_says_so(home: Path) -> None:
 )
 def test_a_party_is_found_by_each_of_its_names(home: Path, name: str) -> None:
     assert party(home, name).code == "1207960303"
-    assert asked(home, "show", name)["code"] == "1207960303"
+    assert run_json(home, "show", name)["code"] == "1207960303"
 
 
 @pytest.mark.parametrize("name", ["", "1207960304", "91120116MADEM0B11X", "MADEM0B1X", "nobody"])
@@ -99,17 +99,17 @@ def test_no_party_is_found_by_a_name_that_none_has(home: Path, name: str) -> Non
 
 
 def test_the_file_that_init_left_changes_nothing(home: Path) -> None:
-    report = asked(home, "import", home / "parties.toml")
+    report = run_json(home, "import", home / "parties.toml")
 
     assert (report["added"], report["changed"], len(report["unchanged"])) == ([], [], 8)
     assert len(changes(home)) == 8
 
 
 def test_a_table_adds_and_changes_parties_and_leaves_the_others(home: Path) -> None:
-    others = [party for party in asked(home, "list") if party["account"] != "broker-b"]
+    others = [party for party in run_json(home, "list") if party["account"] != "broker-b"]
     today = china_date(datetime.now(UTC))
 
-    report = asked(home, "import", table(home, NEW, TO_BROKER_B), "--reason", "GAC 2026")
+    report = run_json(home, "import", table(home, NEW, TO_BROKER_B), "--reason", "GAC 2026")
 
     assert report["added"] == [{"code": "1207960404", "name": "天津新贸易有限公司"}]
     (changed,) = report["changed"]
@@ -124,7 +124,7 @@ def test_a_table_adds_and_changes_parties_and_leaves_the_others(home: Path) -> N
             ],
         }
     ]
-    listed = asked(home, "list")
+    listed = run_json(home, "list")
     assert [row for row in listed if row["account"] not in ("broker-b", "trader-c")] == others
     assert listed[-1] == {
         "account": "trader-c",
@@ -142,13 +142,13 @@ def test_a_table_adds_and_changes_parties_and_leaves_the_others(home: Path) -> N
 
 def test_a_dry_run_says_the_same_and_changes_nothing(home: Path) -> None:
     file = table(home, NEW, TO_BROKER_B)
-    before = asked(home, "list")
+    before = run_json(home, "list")
 
-    dry = asked(home, "import", file, "--dry-run")
+    dry = run_json(home, "import", file, "--dry-run")
 
-    assert asked(home, "list") == before
+    assert run_json(home, "list") == before
     assert len(changes(home)) == 8
-    assert dry == {**asked(home, "import", file), "dry_run": True}
+    assert dry == {**run_json(home, "import", file), "dry_run": True}
 
 
 def test_an_import_shows_what_it_changes(home: Path) -> None:
@@ -176,13 +176,13 @@ def test_an_import_shows_what_it_changes(home: Path) -> None:
     ],
 )
 def test_an_error_in_one_line_leaves_nothing_of_the_others(home: Path, row: str, reason: str) -> None:
-    before = asked(home, "list")
+    before = run_json(home, "list")
 
     result = gateway(home, "import", table(home, NEW, row))
 
     assert result.exit_code == USAGE
     assert reason in result.stderr
-    assert asked(home, "list") == before
+    assert run_json(home, "list") == before
     assert len(changes(home)) == 8
 
 
@@ -196,21 +196,21 @@ def test_all_conflicts_with_the_register_are_reported_at_once(home: Path) -> Non
 def test_a_social_credit_code_can_go_from_one_party_to_another_in_one_import(home: Path) -> None:
     first, second = party(home, "trader-a").scc, party(home, "trader-b").scc
 
-    asked(home, "import", table(home, f"1207940101,{second},,,,,", f"1207960303,{first},,,,,"))
+    run_json(home, "import", table(home, f"1207940101,{second},,,,,", f"1207960303,{first},,,,,"))
 
     assert (party(home, "trader-a").scc, party(home, "trader-b").scc) == (second, first)
     assert party(home, first).code == "1207960303"
 
 
 def test_an_import_does_not_lift_a_revocation(home: Path) -> None:
-    key, certificate = asked(home, "keys", "trader-b")
-    asked(home, "keys", "trader-b", "--revoke", key["fingerprint"])
-    asked(home, "keys", "trader-b", "--revoke", certificate["fingerprint"])
+    key, certificate = run_json(home, "keys", "trader-b")
+    run_json(home, "keys", "trader-b", "--revoke", key["fingerprint"])
+    run_json(home, "keys", "trader-b", "--revoke", certificate["fingerprint"])
 
-    report = asked(home, "import", home / "parties.toml")
+    report = run_json(home, "import", home / "parties.toml")
 
     assert report["changed"] == []
-    assert {key["state"] for key in asked(home, "keys", "trader-b")} == {"revoked"}
+    assert {key["state"] for key in run_json(home, "keys", "trader-b")} == {"revoked"}
 
 
 def test_one_party_is_added_by_options(home: Path) -> None:
@@ -218,7 +218,7 @@ def test_one_party_is_added_by_options(home: Path) -> None:
     (home.parent / "id.pub").write_text(line)
     options = ("--code", "1207960404", "--scc", "91120116MADEM0C186", "--name", "天津新贸易有限公司")
 
-    added = asked(
+    added = run_json(
         *(home, "add", *options, "--role", "trader", "--class", "A", "--since", "2026-01-01"),
         *("--account", "trader-c", "--key", home.parent / "id.pub", "--reason", "signed up"),
     )
@@ -261,7 +261,7 @@ def test_keys_and_certificates_are_listed_with_how_long_they_are_valid(home: Pat
     ended = identity("p-256", ends=datetime(2021, 1, 1, tzinfo=UTC))
     (home.parent / "ended.crt").write_text(ended.certificate_pem)
 
-    key, first, second = asked(home, "keys", "trader-b", "--add-certificate", home.parent / "ended.crt")
+    key, first, second = run_json(home, "keys", "trader-b", "--add-certificate", home.parent / "ended.crt")
 
     assert key["fingerprint"].startswith("SHA256:")
     assert (key["kind"], key["type"], key["state"]) == ("key", "ssh-ed25519", "valid")
@@ -277,15 +277,15 @@ def test_a_revoked_key_cannot_be_added_again_or_revoked_twice(home: Path) -> Non
     folder = home / "clients" / "trader-b"
     for option, file in (("--add-key", "id_ed25519.pub"), ("--add-certificate", "sign.crt")):
         kind = "key" if option == "--add-key" else "certificate"
-        (listed,) = [key for key in asked(home, "keys", "trader-b") if key["kind"] == kind]
-        asked(home, "keys", "trader-b", "--revoke", listed["fingerprint"])
+        (listed,) = [key for key in run_json(home, "keys", "trader-b") if key["kind"] == kind]
+        run_json(home, "keys", "trader-b", "--revoke", listed["fingerprint"])
         for again in ((option, folder / file), ("--revoke", listed["fingerprint"])):
             assert gateway(home, "keys", "trader-b", *again).exit_code == NO
     assert len(changes(home)) == 10
 
 
 def test_a_party_without_an_account_has_no_log_in_keys(home: Path) -> None:
-    asked(home, "import", table(home, NEW.removesuffix("trader-c")))
+    run_json(home, "import", table(home, NEW.removesuffix("trader-c")))
     key = home / "clients" / "trader-b" / "id_ed25519.pub"
 
     result = gateway(home, "keys", "1207960404", "--add-key", key)
@@ -296,9 +296,9 @@ def test_a_party_without_an_account_has_no_log_in_keys(home: Path) -> None:
 
 
 def test_every_change_of_a_party_is_shown_with_who_and_why(home: Path) -> None:
-    asked(home, "import", table(home, TO_BROKER_B), "--reason", "promoted")
+    run_json(home, "import", table(home, TO_BROKER_B), "--reason", "promoted")
 
-    first, second = asked(home, "show", "broker-b")["changes"]
+    first, second = run_json(home, "show", "broker-b")["changes"]
 
     assert (first["reason"], first["changes"]) == ("init", [])
     assert (second["actor"], second["reason"]) == (actor(), "promoted")

@@ -28,7 +28,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield running
 
 
-def asked(gateway: Gateway, *arguments: object) -> Any:
+def run_json(gateway: Gateway, *arguments: object) -> Any:
     done = gateway.cli("parties", *map(str, arguments), "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -63,14 +63,14 @@ def test_a_certificate_that_is_revoked_is_refused_from_the_next_message_on(
         return judged(gateway, "broker-aa", reference, body)
 
     assert sent("PARTYREVOKED00001", key, certificate)["faults"] == []
-    (registered,) = [key for key in asked(gateway, "keys", "broker-aa") if key["kind"] == "certificate"]
-    asked(gateway, "keys", "broker-aa", "--revoke", registered["fingerprint"])
+    (registered,) = [key for key in run_json(gateway, "keys", "broker-aa") if key["kind"] == "certificate"]
+    run_json(gateway, "keys", "broker-aa", "--revoke", registered["fingerprint"])
     refused = sent("PARTYREVOKED00002", key, certificate)
     assert (refused["state"], refused["faults"]) == ("rejected", ["certificate-revoked"])
 
     new = identity("p-256", "broker-aa")
     (tmp_path / "new.crt").write_text(new.certificate_pem)
-    asked(gateway, "keys", "broker-aa", "--add-certificate", tmp_path / "new.crt")
+    run_json(gateway, "keys", "broker-aa", "--add-certificate", tmp_path / "new.crt")
     assert sent("PARTYREVOKED00003", new.key_pem, new.certificate_pem.encode())["faults"] == []
 
 
@@ -84,12 +84,12 @@ def test_a_key_that_is_added_logs_in_and_one_that_is_revoked_does_not(
     (tmp_path / "known_hosts").write_text((old.folder / "known_hosts").read_text())
     new = Login("trader-b", tmp_path, old.host, old.port)
     assert (old.sftp("pwd").returncode == 0, new.sftp("pwd").returncode == 0) == (True, False)
-    (registered,) = [key for key in asked(gateway, "keys", "trader-b") if key["kind"] == "key"]
+    (registered,) = [key for key in run_json(gateway, "keys", "trader-b") if key["kind"] == "key"]
 
-    asked(gateway, "keys", "trader-b", "--add-key", tmp_path / "id.pub")
+    run_json(gateway, "keys", "trader-b", "--add-key", tmp_path / "id.pub")
     assert (old.sftp("pwd").returncode == 0, new.sftp("pwd").returncode == 0) == (True, True)
 
-    asked(gateway, "keys", "trader-b", "--revoke", registered["fingerprint"])
+    run_json(gateway, "keys", "trader-b", "--revoke", registered["fingerprint"])
     assert (old.sftp("pwd").returncode == 0, new.sftp("pwd").returncode == 0) == (False, True)
 
 
@@ -103,7 +103,7 @@ def test_a_party_that_is_imported_sends_at_once(gateway: Gateway, tmp_path: Path
         '[party.account]\nname = "trader-c"\nkeys = ["id.pub"]\n'
     )
 
-    asked(gateway, "import", tmp_path / "new.toml")
+    run_json(gateway, "import", tmp_path / "new.toml")
 
     done = Login("trader-c", tmp_path, "127.0.0.1", gateway.port).sftp("ls /OutBox")
     assert done.returncode == 0, done.stderr
@@ -122,5 +122,5 @@ def test_the_envelope_has_a_class_that_was_imported_while_the_node_runs(
         return read_envelope(root).sender["class"]
 
     assert scene("PARTYCLASS0000001") == "B"
-    asked(gateway, "import", tmp_path / "classes.csv")
+    run_json(gateway, "import", tmp_path / "classes.csv")
     assert scene("PARTYCLASS0000002") == "A"

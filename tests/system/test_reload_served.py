@@ -34,7 +34,7 @@ def state(gateway: Gateway, reference: str) -> str | None:
         return store.execute(select(messages.c.state).where(*own)).scalar()
 
 
-def shown(gateway: Gateway) -> str:
+def host_key(gateway: Gateway) -> str:
     """The host key that a connection is shown."""
     with gateway.login(BROKER).transport() as transport:
         transport.start_client()
@@ -45,25 +45,25 @@ def shown(gateway: Gateway) -> str:
 def test_host_keys_are_taken_for_connections_from_then_on(tmp_path: Path) -> None:
     private, line = make_ed25519()
     with Gateway(tmp_path) as gateway:
-        before, path = shown(gateway), gateway.home.keys / "ssh_host_ed25519"
+        before, path = host_key(gateway), gateway.home.keys / "ssh_host_ed25519"
         with gateway.login(BROKER).session() as session:
             path.unlink()
             write_private(path, private)
             unwell = gateway.cli("doctor", "--json")
             (listed,) = [check for check in json.loads(unwell.stdout) if check["check"] == "in force"]
             assert "keys/ssh_host_*" in listed["detail"]
-            assert shown(gateway) == before
+            assert host_key(gateway) == before
             listed = json.loads(gateway.cli("reload", "--json").stdout)
             assert (listed["changed"], listed["needs_restart"]) == (["keys/ssh_host_*"], [])
-            assert shown(gateway) == line != before
+            assert host_key(gateway) == line != before
             assert session.listdir("/") == ["FailBox", "InBox", "OutBox", "SentBox"]
             path.write_bytes(b"cut off")
             refused = gateway.cli("reload")
             assert (refused.returncode, "ssh_host_ed25519" in refused.stderr) == (1, True)
-            assert shown(gateway) == line
+            assert host_key(gateway) == line
             path.unlink()  # other kinds are left
             assert gateway.cli("reload").returncode == 0
-            assert shown(gateway).startswith("ecdsa-")
+            assert host_key(gateway).startswith("ecdsa-")
             assert session.listdir("/InBox") == []
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from adapters.home.home import Home
 from adapters.store.tables.messages import deliveries, messages
 from gateway.model.states import State
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.invariants import violations
 from tests.support.rendering import render
@@ -58,7 +58,7 @@ def test_nothing_that_was_sent_after_a_backup_is_sent_again_by_what_is_restored(
         declared(gateway, SETTLED, at_rest=State.CLOSED)
         output(gateway, "backends", "pause", "customs", "--reason", "maintenance")
         declared(gateway, UNSETTLED, at_rest=State.ACCEPTED)
-        declared(gateway, WAITING, at_rest=State.WAITING, documents=(shown(NUMBER),))
+        declared(gateway, WAITING, at_rest=State.WAITING, documents=(agreement_document(NUMBER),))
         output(gateway, "backup", tmp_path / "backup")
         went_on(gateway)
         assert gateway.stop() == 0

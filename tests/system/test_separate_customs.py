@@ -127,7 +127,7 @@ def inbox(node: Mortal, reference: str) -> list[str]:
     return sorted(kind for kind in kinds if kind != "Request")
 
 
-def taken(node: Mortal, reference: str) -> int:
+def submissions_taken(node: Mortal, reference: str) -> int:
     ledger_file = node.home.path / "backends" / "customs" / "customs.db"
     with closing(sqlite3.connect(ledger_file)) as customs:
         query = "SELECT count(*) FROM submissions WHERE reference = ?"
@@ -138,7 +138,7 @@ def released_once(node: Mortal, reference: str) -> None:
     node.until(lambda: not unfinished(node.home))
     assert inbox(node, reference) == ["Gateway", "Receipt", "Receipt", "Receipt", "Receipt", "Successed"]
     assert message_row(node, reference)["state"] == "closed"
-    assert taken(node, reference) == 1
+    assert submissions_taken(node, reference) == 1
     assert violations(node.home) == []
 
 

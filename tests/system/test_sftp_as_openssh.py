@@ -36,7 +36,7 @@ def served(tmp_path: Path) -> Iterator[SftpHarness]:
         yield running
 
 
-def asked(client: paramiko.SFTPClient, kind: int, *arguments: Any) -> Any:
+def send_request(client: paramiko.SFTPClient, kind: int, *arguments: Any) -> Any:
     return cast(Any, client)._request(kind, *arguments)
 
 
@@ -48,7 +48,7 @@ def status(client: paramiko.SFTPClient, kind: int, path: str) -> int:
     elif kind == CMD_SYMLINK:
         arguments = ["anything", path]
     try:
-        asked(client, kind, *arguments)
+        send_request(client, kind, *arguments)
     except FileNotFoundError:
         return int(SFTP_NO_SUCH_FILE)
     except PermissionError:
@@ -116,10 +116,10 @@ def openssh() -> Iterator[paramiko.SFTPClient]:
 def test_refusals_to_make_or_remove_folders_and_links_are_worded_as_openssh_words_them(
     served: SftpHarness, openssh: paramiko.SFTPClient, kind: int, path: str, code: int
 ) -> None:
-    there = path if path.startswith("/") else f"{openssh.getcwd()}/{path}"
+    openssh_path = path if path.startswith("/") else f"{openssh.getcwd()}/{path}"
     with served.broker.session() as client:
         client.open("/OutBox/a.xml.tmp", "wb").close()
-        assert (status(client, kind, path), status(openssh, kind, there)) == (code, code)
+        assert (status(client, kind, path), status(openssh, kind, openssh_path)) == (code, code)
 
 
 def test_the_folders_cannot_be_changed_where_openssh_would_allow_it(served: SftpHarness) -> None:
@@ -189,13 +189,13 @@ def test_a_folder_is_read_in_pages_and_each_name_shown_once(served: SftpHarness)
     many = 2 * NAMES_IN_A_PACKET + 7
     served.fill_inbox("broker", many)
     with served.broker.session() as client:
-        _kind, opened = asked(client, CMD_OPENDIR, "/InBox")
+        _kind, opened = send_request(client, CMD_OPENDIR, "/InBox")
         handle = opened.get_binary()
         names: list[str] = []
         sizes = []
         while True:
             try:
-                _kind, page = asked(client, CMD_READDIR, handle)
+                _kind, page = send_request(client, CMD_READDIR, handle)
             except EOFError:
                 break
             sizes.append(page.get_int())
@@ -206,17 +206,17 @@ def test_a_folder_is_read_in_pages_and_each_name_shown_once(served: SftpHarness)
         assert sizes == [NAMES_IN_A_PACKET, NAMES_IN_A_PACKET, 7]
         assert names == [f"Receipt_{index:06}.xml" for index in range(many)]
         with pytest.raises(EOFError):
-            asked(client, CMD_READDIR, handle)
+            send_request(client, CMD_READDIR, handle)
 
 
 def test_pages_are_of_what_is_there_while_files_come_and_go(served: SftpHarness) -> None:
     served.fill_inbox("broker", 2 * NAMES_IN_A_PACKET)
     with served.broker.session() as client, served.broker.session() as other:
-        shown = client.listdir_iter("/InBox")
-        first = next(shown).filename
+        entries = client.listdir_iter("/InBox")
+        first = next(entries).filename
         other.remove(f"/InBox/{first}")
         other.remove(f"/InBox/Receipt_{2 * NAMES_IN_A_PACKET - 1:06}.xml")
-        rest = [entry.filename for entry in shown]
+        rest = [entry.filename for entry in entries]
     assert [first, *rest] == sorted({first, *rest})
     assert len(rest) >= 2 * NAMES_IN_A_PACKET - 2
 

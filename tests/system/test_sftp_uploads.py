@@ -470,8 +470,8 @@ def _read_at(file: paramiko.SFTPFile, offset: int) -> bytes:
 
 def test_scp_that_uploads_ends_with_0(served: SftpHarness, package: Path) -> None:
     login = served.broker
-    there = f"{login.account}@{login.host}:OutBox/"
-    command = ["scp", *login.arguments(), "-P", str(login.port), str(package), there]
+    target = f"{login.account}@{login.host}:OutBox/"
+    command = ["scp", *login.arguments(), "-P", str(login.port), str(package), target]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert served.bodies() == [(package.name, PACKAGE)]

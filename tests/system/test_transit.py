@@ -85,6 +85,6 @@ def test_both_offices_get_the_transit_declaration_and_every_step_gives_a_receipt
     assert {delivery.key for delivery in sent} == {row.id, f"{row.id}-{BORDER}"}
     assert {delivery.state for delivery in sent} == {DeliveryState.DELIVERED}
     assert [receipt.verdict for receipt in finals] == ["accepted"]
-    shown = json.loads(gateway.cli("messages", "show", row.id, "--json").stdout)
-    assert [step["step"] for step in shown["steps"]] == ["departed", "arrived", "written_off"]
+    message = json.loads(gateway.cli("messages", "show", row.id, "--json").stdout)
+    assert [step["step"] for step in message["steps"]] == ["departed", "arrived", "written_off"]
     assert violations(gateway.home) == []

@@ -12,7 +12,7 @@ from adapters.store.tables.messages import events, messages, receipts
 from gateway.formats.submission import NAMESPACE
 from gateway.formats.xml import trusted
 from gateway.model.states import CustomsStatus, Event, State
-from tests.support.association import ACCOUNT, agreement, shown, signed_notice
+from tests.support.association import ACCOUNT, agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration
 from tests.support.invariants import unfinished, violations
 from tests.support.rendering import render
@@ -33,7 +33,7 @@ def sent(gateway: Gateway) -> Any:
 
 def declared(gateway: Gateway) -> Any:
     """Sends it, and returns when it waits."""
-    body = render(Declaration(reference=REFERENCE, documents=(shown(NUMBER),)))
+    body = render(Declaration(reference=REFERENCE, documents=(agreement_document(NUMBER),)))
     gateway.send(BROKER, f"{REFERENCE}.xml", body)
     gateway.until(lambda: (row := sent(gateway)) and row.state == State.WAITING)
     return sent(gateway)

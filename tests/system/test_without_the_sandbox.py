@@ -28,8 +28,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The product in a folder of its own, without `adapters/sandbox`."""
     folder = tmp_path_factory.mktemp("product")
     for package in ("gateway", "adapters", "schemas", "config"):
-        kept = shutil.ignore_patterns("__pycache__", "sandbox")
-        shutil.copytree(ROOT / package, folder / package, ignore=kept)
+        ignored = shutil.ignore_patterns("__pycache__", "sandbox")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     shutil.copy(ROOT / "cli.py", folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *site.getsitepackages()]))

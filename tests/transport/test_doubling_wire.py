@@ -79,7 +79,7 @@ def in_a_path(piece: str, before: str = "") -> Callable[[int], bytes]:
     return lambda size: before.encode() + filled(piece, size // 4)
 
 
-def asked(kind: int, *more: bytes) -> Callable[[bytes], object]:
+def request_for(kind: int, *more: bytes) -> Callable[[bytes], object]:
     return lambda path: served(request(kind, *more, path))
 
 
@@ -107,14 +107,14 @@ PATHS: Final = {
     "no UTF-8": lambda size: filled(b"\xff", size // 4),
 }
 SFTP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]] = {
-    **{f"stat: {name}": (asked(Command.STAT), made) for name, made in PATHS.items()},
-    **{f"rename: {name}": (asked(Command.RENAME, b"/InBox/a"), made) for name, made in PATHS.items()},
-    **{f"real path: {name}": (asked(Command.REALPATH), made) for name, made in PATHS.items()},
+    **{f"stat: {name}": (request_for(Command.STAT), made) for name, made in PATHS.items()},
+    **{f"rename: {name}": (request_for(Command.RENAME, b"/InBox/a"), made) for name, made in PATHS.items()},
+    **{f"real path: {name}": (request_for(Command.REALPATH), made) for name, made in PATHS.items()},
     "opened folders": (served, lambda size: filled(request(Command.OPENDIR, b"/OutBox"), size)),
     "requests": (served, lambda size: filled(request(Command.REALPATH, b"."), size)),
     "requests that nobody knows": (served, lambda size: filled(request(77), size)),
     "requests that are cut short": (served, lambda size: filled(packet(Command.STAT, bytes(5)), size)),
-    "an extension": (asked(Command.EXTENDED), in_a_path("a")),
+    "an extension": (request_for(Command.EXTENDED), in_a_path("a")),
     "a partner's names": (listed, entries(b"a.xml", (0).to_bytes(4))),
     "a partner's claims": (listed, entries(b"." + b"a." * 60 + b"taken", (0).to_bytes(4))),
     "a partner's attributes": (
@@ -139,7 +139,7 @@ def delivered(header: bytes, body: bytes) -> IncomingMessage:
     )
 
 
-def taken(properties: bytes) -> object:
+def consumed(properties: bytes) -> object:
     return looked_at(delivered(properties, b"<a/>"))
 
 
@@ -183,12 +183,12 @@ def of_content(body: bytes) -> object:
 
 
 AMQP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]] = {
-    "headers without a value": (taken, headers(field(b"", b"V", b""))),
-    "headers": (taken, headers(field(b"a", b"S", table(b"x")))),
-    "headers that are tables": (taken, headers(field(b"a", b"F", table()))),
-    "headers that nobody knows": (taken, headers(field(b"a", b"?", b""))),
+    "headers without a value": (consumed, headers(field(b"", b"V", b""))),
+    "headers": (consumed, headers(field(b"a", b"S", table(b"x")))),
+    "headers that are tables": (consumed, headers(field(b"a", b"F", table()))),
+    "headers that nobody knows": (consumed, headers(field(b"a", b"?", b""))),
     "many names": (
-        taken,
+        consumed,
         lambda size: content_header(
             Properties(
                 message_id=b"m",
@@ -197,20 +197,26 @@ AMQP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]]
             4,
         ),
     ),
-    "an array of nothing": (taken, one_header(b"a", b"A", lambda size: table(filled(b"V", size)))),
+    "an array of nothing": (consumed, one_header(b"a", b"A", lambda size: table(filled(b"V", size)))),
     "an array of texts": (
-        taken,
+        consumed,
         one_header(b"a", b"A", lambda size: table(filled(b"S" + table(b"x"), size))),
     ),
-    "an array of arrays": (taken, one_header(b"a", b"A", lambda size: table(filled(b"A" + table(), size)))),
-    "tables in tables": (taken, one_header(b"a", b"F", nested)),
-    "a name": (taken, one_header(b"name", b"S", lambda size: table(filled("a/", size)))),
+    "an array of arrays": (
+        consumed,
+        one_header(b"a", b"A", lambda size: table(filled(b"A" + table(), size))),
+    ),
+    "tables in tables": (consumed, one_header(b"a", b"F", nested)),
+    "a name": (consumed, one_header(b"name", b"S", lambda size: table(filled("a/", size)))),
     "a name that cannot be shown": (
-        taken,
+        consumed,
         one_header(b"name", b"S", lambda size: table(filled(b"\1", size))),
     ),
-    "a name that is no UTF-8": (taken, one_header(b"name", b"S", lambda size: table(filled(b"\xff", size)))),
-    "a trace": (taken, one_header(b"traceparent", b"S", lambda size: table(filled("00-", size)))),
+    "a name that is no UTF-8": (
+        consumed,
+        one_header(b"name", b"S", lambda size: table(filled(b"\xff", size))),
+    ),
+    "a trace": (consumed, one_header(b"traceparent", b"S", lambda size: table(filled("00-", size)))),
     "a claim of braces": (claimed, lambda size: filled("{", size)),
     "a claim of a name": (
         claimed,

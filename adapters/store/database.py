@@ -12,7 +12,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
+from adapters.store.outcomes import Outcome, Outcomes
 from adapters.store.prepared import PreparedConnection
 from adapters.store.tables.messages import events
 from gateway.model.message import ChainLink
@@ -146,7 +147,9 @@ _LAST_EVENT: Final = (
 )
 _INSERT_EVENT: Final = insert(events)
 
-_Job = tuple[Callable[[Transaction], Any], "Future[Any]"]
+_Job = tuple[Callable[[Transaction], Any], Future[Any] | Outcome]
+_Query = tuple[Callable[[Connection], Any], Outcome]
+_READERS: Final = 2
 
 
 class Database:
@@ -156,7 +159,9 @@ class Database:
         self.engine = engine
         self.owner = secrets.token_hex(8)  # names this opening of the store in claims (`claims`)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="store-read")
+        self._queries: SimpleQueue[_Query | None] = SimpleQueue()
+        self._readers: list[threading.Thread] = []  # started with the first query
+        self._outcomes: Outcomes | None = None
         self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
         self._writer.start()
 
@@ -178,20 +183,46 @@ class Database:
                 connection.exec_driver_sql("ROLLBACK")
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
-        return await asyncio.wrap_future(self.submit(change))
+        outcome = self._outcome()
+        self._jobs.put((change, outcome))
+        result: T = await outcome.future
+        return result
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        return await asyncio.wrap_future(self._readers.submit(self._read, query))
+        outcome = self._outcome()
+        while len(self._readers) < _READERS:
+            reader = threading.Thread(target=self._read_forever, name="store-read", daemon=True)
+            self._readers.append(reader)
+            reader.start()
+        self._queries.put((query, outcome))
+        result: T = await outcome.future
+        return result
 
-    def _read(self, query: Callable[[Connection], T]) -> T:
+    def _outcome(self) -> Outcome:
+        loop = asyncio.get_running_loop()
+        if self._outcomes is None or self._outcomes.loop is not loop:
+            self._outcomes = Outcomes(loop)
+        return self._outcomes.new()
+
+    def _read_forever(self) -> None:
         with PreparedConnection(self.engine) as connection:
-            return query(connection)
+            while (job := self._queries.get()) is not None:
+                query, outcome = job
+                if not outcome.set_running_or_notify_cancel():
+                    continue
+                try:
+                    outcome.set_result(query(connection))
+                except Exception as error:
+                    outcome.set_exception(error)
 
     def close(self) -> None:
         """Finishes what was submitted, then closes the connections."""
         self._jobs.put(None)
         self._writer.join()
-        self._readers.shutdown()
+        for _ in self._readers:
+            self._queries.put(None)
+        for reader in self._readers:
+            reader.join()
         self.engine.dispose()
 
     def _write_forever(self) -> None:
@@ -212,7 +243,7 @@ class Database:
 
 
 def _commit(connection: Connection, group: list[_Job]) -> None:
-    outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
+    outcomes: list[tuple[Future[Any] | Outcome, Any, Exception | None]] = []
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         transaction = Transaction(connection)

@@ -172,9 +172,12 @@ class Node:
         task.add_done_callback(self._at_work.discard)
 
     async def _judge_some(self) -> bool:
-        free = self._config.judges.slots - self._judging
-        if free <= 0:
-            return False  # the end of a judgement wakes this loop
+        slots = self._config.judges.slots
+        free = slots - self._judging
+        # The end of a judgement wakes this loop. It claims several at a time, since the others keep the
+        # workers at work meanwhile.
+        if free < max(1, slots // 4):
+            return False
         # What broke off may have broken the node: no more of it than is judged at the same time, so that
         # another crash counts against nothing that was only waiting for a worker.
         again = max(0, self._config.judges.workers - self._judging_again)

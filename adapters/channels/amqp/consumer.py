@@ -144,10 +144,11 @@ class Consumer:
         # After a lost connection, the message may still be in progress here when it is delivered again.
         lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
         async with lock:
-            sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
-            if again and await ports.duplicates.seen(account.name, reply.message_id, sha256):
-                return
-            size = await asyncio.to_thread(self._kept, message.body, account.name, claim)
+            if again:
+                sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
+                if await ports.duplicates.seen(account.name, reply.message_id, sha256):
+                    return
+            sha256, size = await asyncio.to_thread(self._kept, message.body, account.name, claim)
             now = ports.clock()
             arrival = Arrival(
                 id=new_id(now, os.urandom(10)),
@@ -170,14 +171,15 @@ class Consumer:
             ports.uploads.consumed(account.name, claim.file, claim.size, claim.sha256)
         log.info("message", account=account.name, name=printable(valid.name), id=arrival.id, size=size)
 
-    def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> int:
+    def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> tuple[str, int]:
+        """SHA-256 (hex) and size of the package, which is durable."""
         if claim is not None:
             self._ports.uploads.take(account, claim.file, claim.size, claim.sha256)
-            return claim.size
+            return claim.sha256, claim.size
         spool = self._ports.blobs.spool()
         try:
             spool.write(0, body)
-            return spool.keep()[1]
+            return spool.keep()
         finally:
             spool.discard()
 

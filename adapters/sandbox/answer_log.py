@@ -52,6 +52,23 @@ class AnswerLog:
             self._connection.rollback()
             raise
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    @contextmanager
+    def undone_alone(self) -> Iterator[None]:
+        """A part of the caller's transaction that an exception undoes without the rest of it."""
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
+
     def has(self, key: str) -> bool:
         row = self._connection.execute("SELECT 1 FROM submissions WHERE key = ?", (key,)).fetchone()
         return row is not None
@@ -83,6 +100,11 @@ class AnswerLog:
             "SELECT id, key, name, body FROM answers WHERE NOT acknowledged ORDER BY id LIMIT ?", (limit,)
         )
         return [Answer(id=str(id_), name=name, body=body, key=key) for id_, key, name, body in rows]
+
+    def next_due(self, now: datetime) -> float | None:
+        """Seconds until the next answer is due, 0 where one is; None where there is none to give."""
+        row = self._connection.execute("SELECT 1 FROM answers WHERE NOT acknowledged").fetchone()
+        return None if row is None else 0.0
 
     def acknowledge(self, ids: Sequence[str]) -> None:
         self._connection.executemany(

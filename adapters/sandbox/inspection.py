@@ -1,21 +1,22 @@
 """Checks a submission: the signature of its envelope, then every digest that the envelope states."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from lxml import etree
 
 from gateway.formats import xml
 from gateway.formats.archive import Archive, ArchiveEntry, ArchiveLimits, open_archive
 from gateway.formats.signatures import verify_enveloped
-from gateway.formats.submission import ENVELOPE_NAME, ROOT, Envelope, read_envelope
-from gateway.model.faults import MessageRejected
+from gateway.formats.submission import ENVELOPE_NAME, NAMESPACE, ROOT, Envelope, read_envelope
+from gateway.model.faults import MessageRejected, printable
 from gateway.model.message import Enclosure, Part
 from gateway.model.parties import RegisteredCertificate
 
@@ -26,6 +27,10 @@ _IN_MEMORY: Final = 1 << 20
 
 class SubmissionRefused(Exception):
     """The back-end refuses a submission; the text says why, for the gateway's operators."""
+
+    @classmethod
+    def by(cls, rejection: MessageRejected) -> Self:
+        return cls("; ".join(f"{finding.code}: {finding.en}" for finding in rejection.findings))
 
 
 @cache
@@ -39,17 +44,25 @@ def scratch(folder: Path) -> IO[bytes]:
     return SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(folder))
 
 
+@dataclass(frozen=True, slots=True)
+class InspectedSubmission:
+    """A submission that is complete and signed by the gateway. `signed` is the envelope as it came."""
+
+    key: str
+    signed: bytes
+    envelope: Envelope
+
+
 def inspect(
-    submission: IO[bytes], certificates: Sequence[RegisteredCertificate], now: datetime, folder: Path
-) -> Envelope:
-    """The envelope of a submission that is complete and signed by the gateway. Raises `SubmissionRefused` for
-    any other. A large package is unpacked to `folder` during the call."""
+    key: str, zipped: IO[bytes], certificates: Sequence[RegisteredCertificate], now: datetime, folder: Path
+) -> InspectedSubmission:
+    """Checks the zip of a submission. Raises `SubmissionRefused` unless it is complete, signed by the gateway
+    and that of `key`. A large package is unpacked to `folder` during the call."""
     try:
-        archive = open_archive(submission, _LIMITS)
+        archive = open_archive(zipped, _LIMITS)
         entries = {entry.name: entry for entry in archive.entries}
-        if ENVELOPE_NAME not in entries:
-            raise SubmissionRefused(f"the submission must hold {ENVELOPE_NAME} and one package")
-        envelope = _read(b"".join(archive.open(entries[ENVELOPE_NAME])), certificates, now)
+        signed = _envelope_in(archive, entries)
+        envelope = _read(signed, certificates, now)
         if envelope.package.name not in entries:
             raise SubmissionRefused("the submission holds another package than the envelope names")
         if len(entries) != len(
@@ -62,10 +75,28 @@ def inspect(
             _check_whole(archive, entries[envelope.package.name], envelope.package, package)
             _check_parts(package, envelope)
     except MessageRejected as trouble:
-        raise SubmissionRefused(
-            "; ".join(f"{finding.code}: {finding.en}" for finding in trouble.findings)
-        ) from trouble
-    return envelope
+        raise SubmissionRefused.by(trouble) from trouble
+    if key not in (envelope.message, f"{envelope.message}-{envelope.office}"):
+        raise SubmissionRefused("the envelope belongs to another message")
+    return InspectedSubmission(key, signed, envelope)
+
+
+def reference_in(zipped: IO[bytes]) -> str:
+    """The reference in the envelope of a submission that is refused; empty where it cannot be read. The
+    signature is not checked, so the value is not trusted."""
+    try:
+        archive = open_archive(zipped, _LIMITS)
+        root = xml.parse(_envelope_in(archive, {entry.name: entry for entry in archive.entries}))
+    except (MessageRejected, SubmissionRefused):
+        return ""
+    return printable(root.findtext(f"{{{NAMESPACE}}}Reference") or "", 64) if root.tag == ROOT else ""
+
+
+def _envelope_in(archive: Archive, entries: Mapping[str, ArchiveEntry]) -> bytes:
+    entry = entries.get(ENVELOPE_NAME)
+    if entry is None or len(entries) < 2 or entry.size > xml.DEFAULT_LIMITS.size:
+        raise SubmissionRefused(f"the submission must hold {ENVELOPE_NAME} and one package")
+    return b"".join(archive.open(entry))
 
 
 def _read(body: bytes, certificates: Sequence[RegisteredCertificate], now: datetime) -> Envelope:

@@ -2,16 +2,18 @@
 are acknowledged."""
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 
 from adapters.sandbox.answer_log import AnswerLog
-from adapters.sandbox.inspection import SubmissionRefused, inspect, scratch
-from gateway.formats.submission import Envelope, write_zip
+from adapters.sandbox.inspection import InspectedSubmission, SubmissionRefused, inspect, scratch
+from adapters.sandbox.shared_commits import SharedCommits
+from gateway.formats.submission import write_zip
 from gateway.model.answer import Answer
 from gateway.model.clock import Clock
 from gateway.model.delivery import Outcome
@@ -20,6 +22,7 @@ from gateway.model.parties import RegisteredCertificate
 from gateway.run.crash_points import crash_point
 
 _T = TypeVar("_T")
+_Write = Callable[[], tuple[Outcome, str]]
 
 
 class SimulatedBackend(ABC):
@@ -27,7 +30,8 @@ class SimulatedBackend(ABC):
     verified.
 
     A submission and its answers are in the log before `submit` returns; every call of `submit` is in its
-    table `calls`. `folder` holds large packages while they are checked.
+    table `calls`. Calls at the same time share a transaction. `folder` holds large packages while they are
+    checked.
     """
 
     def __init__(self, folder: Path, log: AnswerLog, certificate_pem: str, clock: Clock) -> None:
@@ -35,8 +39,8 @@ class SimulatedBackend(ABC):
         self._log = log
         self._certificates: tuple[RegisteredCertificate, ...] = (RegisteredCertificate(pem=certificate_pem),)
         self._clock = clock
-        # One thread, so that of two submissions with the same key the second finds the first.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
+        self._commits = SharedCommits(log, type(self).__name__)
+        self._queued = asyncio.Event()  # answers may have been queued since `until_due` returned
 
     def trust(self, certificate_pem: str) -> None:
         """Accepts envelopes that are signed with this certificate of the gateway too."""
@@ -45,13 +49,16 @@ class SimulatedBackend(ABC):
             self._certificates = (*self._certificates, registered)
 
     @abstractmethod
-    def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
-        """Takes a new submission that is complete and signed, and records it, the call and the answers in one
-        transaction. Raises `SubmissionRefused`, and records nothing, where it does not take it."""
+    def _take(self, submission: InspectedSubmission, now: datetime) -> None:
+        """Takes a new submission, and records it and its answers in the caller's transaction. Raises
+        `SubmissionRefused` where it does not take it; what it has recorded is undone then."""
 
-    @crash_point("a-sandbox-takes-a-submission")
     async def submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
-        return await self._run(lambda: self._submit(submission, opened))
+        return await self._submit(partial(self._written, submission, opened))
+
+    async def submit_zip(self, key: str, zipped: IO[bytes]) -> tuple[Outcome, str]:
+        """As `submit`, for the zip of `submission.write_zip` in a seekable stream."""
+        return await self._submit(partial(self._inspected, key, zipped))
 
     async def ask(self, key: str) -> tuple[Outcome, str]:
         return Outcome.TAKEN if await self._run(lambda: self._log.has(key)) else Outcome.LATER, ""
@@ -61,36 +68,57 @@ class SimulatedBackend(ABC):
 
     @crash_point("a-sandbox-hears-that-answers-are-filed")
     async def acknowledge(self, ids: Sequence[str]) -> None:
-        await self._run(lambda: self._acknowledge(ids))
+        await self._commits.write(lambda: partial(self._log.acknowledge, ids))
+
+    async def until_due(self, longest: float) -> None:
+        """Returns when an answer may be due: after a submission, or at the time of the next answer. Returns
+        after `longest` seconds too, since other processes queue answers in the same log."""
+        pause = await self._run(lambda: self._log.next_due(self._clock()))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._queued.wait(), longest if pause is None else min(longest, pause))
+        self._queued.clear()
 
     def close(self) -> None:
         """Waits for the calls in progress. The back-end must not be used afterwards."""
-        self._thread.shutdown()
+        self._commits.close()
         self._log.close()
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._commits.alone(work)
 
-    def _submit(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> tuple[Outcome, str]:
+    @crash_point("a-sandbox-takes-a-submission")
+    async def _submit(self, prepare: Callable[[], _Write]) -> tuple[Outcome, str]:
+        outcome = await self._commits.write(prepare)
+        self._queued.set()
+        return outcome
+
+    def _written(self, submission: Submission, opened: Callable[[str], IO[bytes]]) -> _Write:
+        with scratch(self._folder) as zipped:
+            write_zip(submission, opened, zipped)
+            return self._inspected(submission.key, zipped)
+
+    def _inspected(self, key: str, zipped: IO[bytes]) -> _Write:
+        """Checks a submission; returns what notes the outcome."""
         now = self._clock()
-        if self._log.has(submission.key):
+        if self._log.has(key):
+            return lambda: self._note(key, Outcome.TAKEN, "taken before", now)
+        try:
+            inspected = inspect(key, zipped, self._certificates, now, self._folder)
+        except SubmissionRefused as trouble:
+            reason = str(trouble)
+            return lambda: self._note(key, Outcome.NEVER, reason, now)
+        return lambda: self._taken(inspected, now)
+
+    def _taken(self, submission: InspectedSubmission, now: datetime) -> tuple[Outcome, str]:
+        if self._log.has(submission.key):  # by a call that shares the transaction
             return self._note(submission.key, Outcome.TAKEN, "taken before", now)
         try:
-            with scratch(self._folder) as copy:
-                write_zip(submission, opened, copy)
-                envelope = inspect(copy, self._certificates, now, self._folder)
-            if submission.key not in (envelope.message, f"{envelope.message}-{envelope.office}"):
-                raise SubmissionRefused("the envelope belongs to another message")
-            self._take(submission, envelope, now)
+            with self._log.undone_alone():
+                self._take(submission, now)
         except SubmissionRefused as trouble:
             return self._note(submission.key, Outcome.NEVER, str(trouble), now)
-        return Outcome.TAKEN, ""
+        return self._note(submission.key, Outcome.TAKEN, "", now)
 
     def _note(self, key: str, outcome: Outcome, reason: str, now: datetime) -> tuple[Outcome, str]:
-        with self._log.transaction():
-            self._log.note_call(key, outcome, reason, now)
+        self._log.note_call(key, outcome, reason, now)
         return outcome, reason
-
-    def _acknowledge(self, ids: Sequence[str]) -> None:
-        with self._log.transaction():
-            self._log.acknowledge(ids)

@@ -160,7 +160,7 @@ def test_customs_takes_the_declaration_with_its_pdfs_byte_for_byte(harness: Harn
     out = BytesIO()
     write_zip(submission, harness.blobs.open, out)
     own = RegisteredCertificate(pem=harness.home.certificate.read_text())
-    envelope = inspect(out, (own,), NOW + timedelta(minutes=1), tmp_path)
+    envelope = inspect(submission.key, out, (own,), NOW + timedelta(minutes=1), tmp_path).envelope
     attached = [
         enclosure.name for enclosure in envelope.enclosures if enclosure.kind is EnclosureKind.ATTACHMENT
     ]
@@ -186,7 +186,7 @@ def test_pdfs_whose_names_differ_in_case_only_go_to_customs_under_two_names(
     out = BytesIO()
     write_zip(submission, harness.blobs.open, out)
     own = RegisteredCertificate(pem=harness.home.certificate.read_text())
-    inspect(out, (own,), NOW + timedelta(minutes=1), tmp_path)
+    inspect(submission.key, out, (own,), NOW + timedelta(minutes=1), tmp_path)
 
 
 def test_the_newest_pdf_of_a_name_counts_and_the_one_before_is_rejected(harness: Harness) -> None:

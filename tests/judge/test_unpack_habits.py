@@ -68,7 +68,7 @@ def test_files_that_a_desktop_adds_are_passed_on_and_listed_with_their_digest(
     out = BytesIO()
     write_zip(submission, harness.blobs.open, out)
     own = RegisteredCertificate(pem=harness.home.certificate.read_text())
-    envelope = inspect(out, (own,), NOW, tmp_path)
+    envelope = inspect(submission.key, out, (own,), NOW, tmp_path).envelope
     assert {name.name for name in envelope.ignored} == LITTER.keys()
     assert len(envelope.parts) == 2
 

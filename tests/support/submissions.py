@@ -108,7 +108,10 @@ class PackagedSubmission:
     package: bytes
 
     def to(self, backend: Backend) -> tuple[Outcome, str]:
-        return asyncio.run(backend.submit(self.submission, lambda _sha256: io.BytesIO(self.package)))
+        return asyncio.run(self.given_to(backend))
+
+    async def given_to(self, backend: Backend) -> tuple[Outcome, str]:
+        return await backend.submit(self.submission, lambda _sha256: io.BytesIO(self.package))
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from adapters.sandbox.association.answers import import_agr_response
 from adapters.sandbox.association.courses import AgreementCourse, course_of
 from adapters.sandbox.association.register import AgreementRegister, StoredAgreement
-from adapters.sandbox.inspection import SubmissionRefused
+from adapters.sandbox.inspection import InspectedSubmission, SubmissionRefused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats import xml
 from gateway.formats.agreement_notices import (
@@ -19,7 +19,6 @@ from gateway.formats.agreement_notices import (
     proposer_of_request,
     read_notice,
 )
-from gateway.formats.submission import Envelope
 from gateway.model.agreements import (
     PROPOSED,
     Act,
@@ -32,8 +31,6 @@ from gateway.model.agreements import (
 )
 from gateway.model.china import CHINA, china_date
 from gateway.model.clock import Clock
-from gateway.model.delivery import Outcome
-from gateway.model.message import Submission
 from gateway.model.signers import Signer
 
 REQUEST: Final = "ImportAgrRequest"
@@ -102,10 +99,10 @@ class ReferenceAssociation(SimulatedBackend):
             self._tell(stored.key, notice)
         return notice
 
-    def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
-        facts = envelope.facts
-        if envelope.type != REQUEST:
-            raise SubmissionRefused(f"the association does not take a {envelope.type}")
+    def _take(self, submission: InspectedSubmission, now: datetime) -> None:
+        facts = submission.envelope.facts
+        if submission.envelope.type != REQUEST:
+            raise SubmissionRefused(f"the association does not take a {submission.envelope.type}")
         missing = [name for name in _NEEDED if name not in facts]
         if missing:
             raise SubmissionRefused(f"the request does not tell {', '.join(missing)}")
@@ -113,16 +110,14 @@ class ReferenceAssociation(SimulatedBackend):
             facts["trader_code"], facts["agent_code"]
         )
         course = course_of(facts.get("note", ""), confirmed=confirmed)
-        with self._register.transaction():
-            self._register.note_call(submission.key, Outcome.TAKEN, "", now)
-            self._register.take(submission.key, submission.envelope, now)
-            number = self._allot_number(now) if course.imported else ""
-            response = import_agr_response(
-                code=course.code, message=course.message, cop_code=facts["cop_code"], consign_no=number
-            )
-            self._register.queue(submission.key, [(f"ImportAgrResponse_{submission.key}.xml", response)])
-            if course.imported:
-                self._open(submission.key, _proposed(facts, number, now), course, now)
+        self._register.take(submission.key, submission.signed, now)
+        number = self._allot_number(now) if course.imported else ""
+        response = import_agr_response(
+            code=course.code, message=course.message, cop_code=facts["cop_code"], consign_no=number
+        )
+        self._register.queue(submission.key, [(f"ImportAgrResponse_{submission.key}.xml", response)])
+        if course.imported:
+            self._open(submission.key, _proposed(facts, number, now), course, now)
 
     def _open(self, key: str, proposed: AgreementNotice, course: AgreementCourse, now: datetime) -> None:
         self._tell(key, proposed)

@@ -10,13 +10,11 @@ from adapters.sandbox.customs.ledger import Ledger, TakenSubmission
 from adapters.sandbox.customs.papers import Paper, SubmissionKind, kind_of
 from adapters.sandbox.customs.proceedings import Proceedings
 from adapters.sandbox.customs.transit import has_form
-from adapters.sandbox.inspection import SubmissionRefused
+from adapters.sandbox.inspection import InspectedSubmission, SubmissionRefused
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.formats.submission import Envelope
 from gateway.model.china import china_date
 from gateway.model.clock import Clock
-from gateway.model.delivery import Outcome
-from gateway.model.message import Submission
 
 BOOK: Final = "customs.db"
 
@@ -34,16 +32,15 @@ class ReferenceCustoms(SimulatedBackend):
             self._ledger = Ledger(folder / BOOK, clock)
         super().__init__(folder, self._ledger, certificate_pem, clock)
 
-    def _take(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
-        kind = kind_of(submission.key, envelope)
-        with self._ledger.transaction():
-            self._ledger.note_call(submission.key, Outcome.TAKEN, "", now)
-            if kind is SubmissionKind.DECLARATION:
-                self._declare(submission, envelope, now)
-            else:
-                self._keep(kind, submission, envelope, now)
+    def _take(self, submission: InspectedSubmission, now: datetime) -> None:
+        kind = kind_of(submission.key, submission.envelope)
+        if kind is SubmissionKind.DECLARATION:
+            self._declare(submission, now)
+        else:
+            self._keep(kind, submission, now)
 
-    def _declare(self, submission: Submission, envelope: Envelope, now: datetime) -> None:
+    def _declare(self, submission: InspectedSubmission, now: datetime) -> None:
+        envelope = submission.envelope
         course = course_of(envelope.reference, envelope.operation)
         imported = course is None or course.imported
         seq_no, transit_no = self._numbers(envelope, now) if imported else ("", "")
@@ -58,7 +55,7 @@ class ReferenceCustoms(SimulatedBackend):
             entry_id=self._allot_entry_id(envelope, now) if stored else "",
             transit_no=transit_no,
             taken_at=now,
-            envelope=submission.envelope,
+            envelope=submission.signed,
         )
         self._ledger.take(record)
         proceedings = Proceedings(self._ledger, record, now, envelope)
@@ -67,15 +64,19 @@ class ReferenceCustoms(SimulatedBackend):
         else:
             proceedings.play(course)
 
-    def _keep(self, kind: SubmissionKind, submission: Submission, envelope: Envelope, now: datetime) -> None:
+    def _keep(self, kind: SubmissionKind, submission: InspectedSubmission, now: datetime) -> None:
         about = ""
         if kind is SubmissionKind.COPY:
-            about = envelope.message
+            about = submission.envelope.message
         elif kind is SubmissionKind.DOCUMENTS:
-            about = self._ledger.papers.declaration_of(envelope)
+            about = self._ledger.papers.declaration_of(submission.envelope)
         self._ledger.papers.keep(
             Paper(
-                key=submission.key, envelope=envelope, about=about, taken_at=now, signed=submission.envelope
+                key=submission.key,
+                envelope=submission.envelope,
+                about=about,
+                taken_at=now,
+                signed=submission.signed,
             )
         )
         waiting = self._ledger.waits(about)

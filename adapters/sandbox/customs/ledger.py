@@ -144,6 +144,12 @@ class Ledger(AnswerLog):
         )
         return [Answer(id=str(id_), name=name, body=body, key=key) for id_, key, name, body in rows]
 
+    def next_due(self, now: datetime) -> float | None:
+        row = self._connection.execute("SELECT min(due) FROM answers WHERE NOT acknowledged").fetchone()
+        if not row[0]:  # no answer, or one from before answers had times
+            return super().next_due(now)
+        return max(0.0, (datetime.fromisoformat(row[0]) - now).total_seconds())
+
     def wait(
         self, key: str, waits: WaitReason | None, since: datetime, reason: str = "", due: Decimal = Decimal(0)
     ) -> None:

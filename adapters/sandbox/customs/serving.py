@@ -18,8 +18,8 @@ from typing import IO, Final
 import structlog
 
 from adapters.backends.exchange import KEY, Exchange, finished, move, put, reading
-from adapters.sandbox.customs.submitted import reference_of, refusal, told_body, unpacked
-from adapters.sandbox.inspection import SubmissionRefused
+from adapters.sandbox.customs.submitted import refusal, told_body, unwrapped
+from adapters.sandbox.inspection import SubmissionRefused, reference_in
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
 from gateway.model.answer import Answer
@@ -110,14 +110,11 @@ class ExchangeServing:
             if (await self._backend.ask(key))[0] is Outcome.TAKEN:  # the process was killed before the move
                 move(file, self._exchange.taken / name)
                 return
-            with (
-                reading(str(file)) as packed,
-                unpacked(key, packed, self._exchange.folder) as (submission, opened),
-            ):
-                reference = reference_of(submission.envelope)
-                outcome, reason = await self._backend.submit(submission, opened)
-            if outcome is Outcome.NEVER:
-                raise SubmissionRefused(reason)
+            with reading(str(file)) as packed, unwrapped(key, packed, self._exchange.folder) as zipped:
+                outcome, reason = await self._backend.submit_zip(key, zipped)
+                if outcome is Outcome.NEVER:
+                    reference = reference_in(zipped)
+                    raise SubmissionRefused(reason)
         except SubmissionRefused as refusal:
             self._refuse(file, key, reference, printable(str(refusal), 2000))
         else:

@@ -10,7 +10,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from aio_pika import Message
@@ -18,8 +18,8 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError
 
 from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, word
-from adapters.sandbox.customs.submitted import reference_of, refusal, unpacked
-from adapters.sandbox.inspection import SubmissionRefused
+from adapters.sandbox.customs.submitted import refusal
+from adapters.sandbox.inspection import reference_in
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from adapters.transport.amqp.connection import BrokerConnection, PublishResult
 from adapters.transport.amqp.queues import stood
@@ -28,7 +28,7 @@ from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 from gateway.model.message import SUBMISSION_KEY
 
-_IDLE: Final = 0.2  # seconds between looks for answers that are due
+_IDLE: Final = 0.2  # seconds between looks for answers that other processes have queued
 _TROUBLED: Final = 2.0  # seconds after a submission could not be taken or an answer not sent
 _IN_HAND: Final = 16  # prefetch: submissions delivered and not acknowledged
 _TURN: Final = 64  # answers that are sent at once
@@ -41,7 +41,7 @@ class _NotTold(Exception):
 
 
 class AmqpServing:
-    """Gives the submissions in the queue to `backend`, one after the other. One that it refuses gets a
+    """Gives the submissions in the queue to `backend`, in the order of the queue. One that it refuses gets a
     technical answer that nothing was imported; one without a key is put into the dead queue with the
     reason."""
 
@@ -53,15 +53,18 @@ class AmqpServing:
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self._backend = backend
         self._folder = folder
-        self._one_at_a_time = asyncio.Lock()
+        self._in_hand: set[asyncio.Task[None]] = set()  # submissions that are being taken
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serves until `stop`: takes submissions as they arrive, and sends answers when they are due."""
+        """Serves until `stop`: takes what arrives, and sends answers as soon as they are due."""
         async with self._sending, self._hearing:
             while not stop.is_set():
-                await asyncio.sleep(_IDLE if await self._well() else _TROUBLED)
-            async with self._one_at_a_time:  # waits for the submission in progress
-                pass
+                if await self._well():
+                    await self._backend.until_due(_IDLE)
+                else:
+                    await asyncio.sleep(_TROUBLED)
+            if self._in_hand:
+                await asyncio.wait(self._in_hand)
 
     async def until_connected(self) -> None:
         """Waits until both connections are ready, however long that takes."""
@@ -94,36 +97,36 @@ class AmqpServing:
         return self._settings.submissions, self._settings.questions
 
     async def _take(self, message: AbstractIncomingMessage) -> None:
-        async with self._one_at_a_time:
-            try:
-                await self._taken_up(message)
-            except Exception as error:
-                # The message is delivered again, but not at once.
-                log.error("submission not taken", error=printable(repr(error)))
-                await asyncio.sleep(_TROUBLED)
-                with contextlib.suppress(AMQPError):
-                    await message.reject(requeue=True)
-            else:
-                with contextlib.suppress(AMQPError):  # the connection is lost; the message is delivered again
-                    await message.ack()
+        taking = cast(asyncio.Task[None], asyncio.current_task())
+        self._in_hand.add(taking)
+        try:
+            await self._taken_up(message)
+        except Exception as error:
+            # The message is delivered again, but not at once.
+            log.error("submission not taken", error=printable(repr(error)))
+            await asyncio.sleep(_TROUBLED)
+            with contextlib.suppress(AMQPError):
+                await message.reject(requeue=True)
+        else:
+            with contextlib.suppress(AMQPError):  # the connection is lost; the message is delivered again
+                await message.ack()
+        finally:
+            self._in_hand.discard(taking)
 
     async def _taken_up(self, message: AbstractIncomingMessage) -> None:
-        key, reference = key_of(message), ""
+        key = key_of(message)
         if key is None:
             await self._sent(dead(self._settings.submissions), put_aside(message, "no key in correlation_id"))
             return
-        try:
-            with unpacked(key, io.BytesIO(message.body), self._folder) as (submission, opened):
-                reference = reference_of(submission.envelope)
-                outcome, reason = await self._backend.submit(submission, opened)
-            if outcome is Outcome.NEVER:
-                raise SubmissionRefused(reason)
-            log.info("taken", key=key)
-        except SubmissionRefused as trouble:
-            reason = printable(str(trouble), 2000)
-            name, body = refusal(key, reference, reason)
+        zipped = io.BytesIO(message.body)
+        outcome, reason = await self._backend.submit_zip(key, zipped)
+        if outcome is Outcome.NEVER:
+            reason = printable(reason, 2000)
+            name, body = refusal(key, reference_in(zipped), reason)
             await self._sent(self._settings.answers, answer(f"{key}/0", key, name, body))
             log.warning("refused", key=key, reason=reason)
+        else:
+            log.info("taken", key=key)
 
     async def _answer(self, question: AbstractIncomingMessage) -> None:
         key = question.body.decode("ascii", "replace")

@@ -20,7 +20,7 @@ import structlog
 from aiohttp import web
 
 from adapters.backends.http import ECHO
-from adapters.sandbox.customs.submitted import told_body, unpacked
+from adapters.sandbox.customs.submitted import told_body, unwrapped
 from adapters.sandbox.inspection import SubmissionRefused, scratch
 from adapters.sandbox.simulated_backend import SimulatedBackend
 from gateway.config.connections import DxpSettings
@@ -35,7 +35,7 @@ _TYPES: Final = ("application/zip", "application/xml")
 _DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/=]{1,64}):")
 _MOST: Final = 1000  # answers in one response
 _AT_ONCE: Final = 32  # answers that are pushed at once
-_IDLE: Final = 0.2  # seconds between looks for answers to push
+_IDLE: Final = 0.2  # seconds between looks for answers that other processes have queued
 _TROUBLED: Final = 2.0  # seconds after a push failed
 _WITHIN: Final = 30.0  # seconds for the gateway to store an answer
 _STATUSES: Final = {Outcome.TAKEN: 201, Outcome.NEVER: 422}
@@ -107,8 +107,8 @@ class _Endpoints:
 
     async def _take(self, key: str, packed: IO[bytes]) -> tuple[Outcome, str]:
         try:
-            with unpacked(key, packed, self._folder) as (submission, opened):
-                return await self._backend.submit(submission, opened)
+            with unwrapped(key, packed, self._folder) as zipped:
+                return await self._backend.submit_zip(key, zipped)
         except SubmissionRefused as refusal:
             return Outcome.NEVER, printable(str(refusal), 2000)
 
@@ -162,8 +162,11 @@ class AnswerPusher:
                 well = True
                 while well and not stop.is_set() and (answers := await self._backend.answers(64)):
                     well = await self._bring(client, answers)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), _IDLE if well else _TROUBLED)
+                if well:
+                    await self._backend.until_due(_IDLE)
+                else:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), _TROUBLED)
 
     async def _bring(self, client: httpx.AsyncClient, answers: Sequence[Answer]) -> bool:
         to: defaultdict[str | None, list[Answer]] = defaultdict(list)

@@ -274,7 +274,7 @@ SUBMITTER = """
 import asyncio, io, pickle, sys
 from pathlib import Path
 import structlog
-from tests.support.amqp_backend import lodge
+from tests.support.amqp_backend import write_login
 from tests.support.submissions import BACKENDS
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

@@ -148,7 +148,7 @@ def looked_at(message: IncomingMessage) -> object:
     letter = dead_letter(message, UNREADABLE_FINDING)
     aside = put_aside(message, "why")
     message_out = notice(reply_of(message, ACCOUNT), UNREADABLE_FINDING)
-    written = [can_be_written(message, MOST) for message in (letter, aside, message_out)]
+    written = [can_be_written(each.properties, MOST) for each in (letter, aside, message_out)]
     facts = facts_of(message)
     try:
         return validate(message, ACCOUNT, MOST), text_in(message), word_in(message), written, facts

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 from weakref import WeakValueDictionary
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
 from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
+from aiormq.channel import Channel as UnderlyingChannel
+from pamqp.commands import Basic
 
 from adapters.transport.amqp.frames import can_be_written, read_all_there_is
 from adapters.transport.tls_trouble import certificate_trouble
@@ -38,6 +40,7 @@ CONFIRM_WITHIN: Final = 10.0  # in addition to the time for sending the bodies
 SLOWEST: Final = 128 * 1024  # bytes a second; a slower connection is given up
 UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
 AGAIN: Final = Backoff(first=0.2, longest=10.0)
+_GOES_OUT_AT_ONCE: Final = 64 * 1024  # bytes
 _LOOK_EVERY: Final = 0.05  # between two checks whether publishing has ended
 STEADY_AFTER: Final = 30.0  # a connection that lasted longer resets the count of failures
 
@@ -165,8 +168,9 @@ class BrokerConnection:
         channel = self._channel
         if channel is None:
             return PublishResult.AWAY
-        below = await channel.get_underlay_channel()
-        if not can_be_written(message, below.connection.connection_tune.frame_max or 0):
+        below = cast(UnderlyingChannel, await channel.get_underlay_channel())
+        properties = message.properties
+        if not can_be_written(properties, below.connection.connection_tune.frame_max or 0):
             return PublishResult.REFUSED
         # A returned message is recognised only by its message id: only one message with an id is in progress
         # at a time.
@@ -177,7 +181,7 @@ class BrokerConnection:
             self._under_way += 1
             self._bytes_under_way += len(message.body)
             try:
-                return await self._published(channel, exchange, routing_key, message)
+                return await self._published(below, exchange, routing_key, message.body, properties)
             finally:
                 self._under_way -= 1
                 self._bytes_under_way -= len(message.body)
@@ -205,13 +209,26 @@ class BrokerConnection:
         return ""
 
     async def _published(
-        self, channel: AbstractChannel, exchange: str, routing_key: str, message: aio_pika.Message
+        self,
+        below: UnderlyingChannel,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: Basic.Properties,
     ) -> PublishResult:
         alone = self._under_way == 1
         within = CONFIRM_WITHIN + self._bytes_under_way / SLOWEST
         try:
-            to = await channel.get_exchange(exchange, ensure=False)
-            await to.publish(message, routing_key, mandatory=True, timeout=within)
+            # Small ones go out together; a large one holds up the next until the socket has taken it.
+            await below.basic_publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=True,
+                timeout=within,
+                wait=len(body) > _GOES_OUT_AT_ONCE,
+            )
         except PublishError:
             return PublishResult.RETURNED
         except DeliveryError:

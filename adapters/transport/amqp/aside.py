@@ -16,7 +16,7 @@ from typing import Any, Final
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
-from adapters.transport.amqp.connection import tls_of
+from adapters.transport.amqp.login import tls_of
 from gateway.config.connections import BrokerSettings
 
 WITHIN: Final = 10.0  # seconds for the broker's answer

@@ -6,10 +6,8 @@ would not receive acknowledgements on the same connection.
 
 import asyncio
 import random
-import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +22,7 @@ from aiormq.channel import Channel as UnderlyingChannel
 from pamqp.commands import Basic
 
 from adapters.transport.amqp.frames import can_be_written, read_all_there_is
+from adapters.transport.amqp.login import Login, read_login
 from adapters.transport.tls_trouble import certificate_trouble
 from gateway.config.connections import BrokerSettings
 from gateway.model.backoff import Backoff
@@ -68,25 +67,6 @@ class ConnectionLost(Exception):
     """The connection is unusable; the text says why."""
 
 
-def tls_of(settings: BrokerSettings, home: Path) -> ssl.SSLContext | None:
-    """The TLS context for encryption and authentication of both ends; None on this machine."""
-    if settings.ca is None:
-        return None
-    context = ssl.create_default_context(cafile=home / settings.ca)
-    if settings.certificate is not None and settings.key is not None:
-        context.load_cert_chain(home / settings.certificate, home / settings.key)
-    return context
-
-
-@dataclass(frozen=True, slots=True)
-class _Login:
-    """Password and TLS context of a connection, and the bytes of the files that they were read from."""
-
-    password: str = field(repr=False)
-    tls: ssl.SSLContext | None
-    files: tuple[bytes, ...] = field(repr=False)
-
-
 class _Connection(aio_pika.Connection):
     """A connection that closes at once if it could not be made: the library would close it at garbage
     collection, when there may be no loop any more."""
@@ -129,7 +109,7 @@ class BrokerConnection:
         self._home = home
         self._set_up = set_up
         self._again = again
-        self._login: _Login | None = None
+        self._login: Login | None = None
         self._gone: asyncio.Future[str] | None = None  # done when the current connection is lost
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -295,7 +275,7 @@ class BrokerConnection:
 
     async def _opened(self) -> AbstractConnection:
         settings = self._settings
-        self._login = self._login or self._read_login()
+        self._login = self._login or read_login(self._settings, self._home)
         return await aio_pika.connect(
             host=settings.host,
             port=settings.port,
@@ -317,7 +297,7 @@ class BrokerConnection:
     def renewal(self) -> Callable[[], None]:
         """See `named_files.Renewal`. If the files have changed, the connection ends once the messages in
         progress are confirmed, or after `CONFIRM_WITHIN`, and is made again with the new files."""
-        login = self._read_login()
+        login = read_login(self._settings, self._home)
 
         def take() -> None:
             before, self._login = self._login, login
@@ -334,14 +314,6 @@ class BrokerConnection:
                 while self._under_way:
                     await asyncio.sleep(_LOOK_EVERY)
         _tell(gone, ConnectionLost("its password, keys or certificates are others now"))
-
-    def _read_login(self) -> "_Login":
-        """Reads password and TLS context. Raises `OSError` for files that cannot be used."""
-        settings = self._settings
-        named = (settings.password_file, settings.ca, settings.certificate, settings.key)
-        files = tuple((self._home / name).read_bytes() for name in named if name is not None)
-        password = files[0].decode("utf-8").rstrip("\r\n")
-        return _Login(password, tls_of(settings, self._home), files)
 
     async def _proven(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
         """Checks the connection. Raises `ConnectionLost` if the check does not end in time: a broker that

@@ -5,11 +5,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from adapters.sandbox.answer_log import AnswerLog
+from adapters.store.outcomes import Outcome, Outcomes
 
 _T = TypeVar("_T")
 _Write = Callable[[], Any]
@@ -21,7 +22,7 @@ _PREPARED_WITHIN: Final = 0.05  # seconds; what is prepared after that belongs t
 @dataclass(frozen=True, slots=True)
 class _Work:
     prepare: Callable[[], _Write]
-    done: Future[Any] = field(default_factory=Future)
+    outcome: Outcome
 
 
 class SharedCommits:
@@ -30,6 +31,7 @@ class SharedCommits:
     def __init__(self, log: AnswerLog, thread_name: str) -> None:
         self._log = log
         self._waiting = deque[_Work]()
+        self._outcomes: Outcomes | None = None
         # One thread, so that of two submissions with the same key the second finds the first.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread_name)
 
@@ -39,50 +41,65 @@ class SharedCommits:
 
     async def alone(self, work: Callable[[], _T]) -> _T:
         """Does work that begins no transaction, or one of its own."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        outcome = self._new_outcome()
+        self._thread.submit(_do, work, outcome)
+        result: _T = await outcome.future
+        return result
 
     async def write(self, prepare: Callable[[], Callable[[], _T]]) -> _T:
         """Runs `prepare` outside of a transaction, then the function that it returns inside one, and returns
         its result once that is committed. An exception of either undoes only this piece of work."""
-        work = _Work(prepare)
-        self._waiting.append(work)
+        outcome = self._new_outcome()
+        self._waiting.append(_Work(prepare, outcome))
         self._thread.submit(self._commit_waiting)
-        result: _T = await asyncio.wrap_future(work.done)
+        result: _T = await outcome.future
         return result
+
+    def _new_outcome(self) -> Outcome:
+        loop = asyncio.get_running_loop()
+        if self._outcomes is None or self._outcomes.loop is not loop:
+            self._outcomes = Outcomes(loop)
+        return self._outcomes.new()
 
     def _commit_waiting(self) -> None:
         """Does nothing where an earlier call has done what was waiting for this one."""
         until = time.monotonic() + _PREPARED_WITHIN
-        prepared: list[tuple[_Work, _Write]] = []
+        prepared: list[tuple[Outcome, _Write]] = []
         while self._waiting and len(prepared) < _AT_ONCE and time.monotonic() < until:
             work = self._waiting.popleft()
-            if not work.done.set_running_or_notify_cancel():
+            if not work.outcome.set_running_or_notify_cancel():
                 continue
             try:
-                prepared.append((work, work.prepare()))
-            except BaseException as error:
-                work.done.set_exception(error)
-        if prepared:
-            self._commit(prepared)
-
-    def _commit(self, prepared: list[tuple[_Work, _Write]]) -> None:
-        results: list[tuple[_Work, Any]] = []
+                prepared.append((work.outcome, work.prepare()))
+            except Exception as error:
+                work.outcome.set_exception(error)
+        if not prepared:
+            return
+        results: list[tuple[Outcome, Any, Exception | None]] = []
         try:
             with self._log.transaction():
-                for work, write in prepared:
-                    try:
-                        with self._log.undone_alone():
-                            result = write()
-                    except Exception as error:
-                        work.done.set_exception(error)
-                        if not self._log.in_transaction:
-                            raise  # SQLite has undone all of it, as it does where the disk is full
-                    else:
-                        results.append((work, result))
-        except BaseException as error:
-            for work, _ in prepared:
-                if not work.done.done():
-                    work.done.set_exception(error)
-        else:
-            for work, result in results:
-                work.done.set_result(result)
+                results = [(outcome, *self._attempt(write)) for outcome, write in prepared]
+        except Exception as error:
+            results = [(outcome, None, error) for outcome, _ in prepared]
+        for outcome, result, failure in results:
+            if failure is None:
+                outcome.set_result(result)
+            else:
+                outcome.set_exception(failure)
+
+    def _attempt(self, write: _Write) -> tuple[Any, Exception | None]:
+        try:
+            with self._log.undone_alone():
+                return write(), None
+        except Exception as error:
+            if not self._log.in_transaction:
+                raise  # SQLite has undone all of it, as it does where the disk is full
+            return None, error
+
+
+def _do(work: Callable[[], Any], outcome: Outcome) -> None:
+    if outcome.set_running_or_notify_cancel():
+        try:
+            outcome.set_result(work())
+        except Exception as error:
+            outcome.set_exception(error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from adapters.backends.directory import DirectoryBackend
 from adapters.backends.exchange import Exchange
+from adapters.sandbox.customs.customs import BOOK
 from adapters.sandbox.customs.serving import ExchangeServing, ServedElsewhere, alone
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
@@ -198,6 +200,20 @@ def test_a_submission_that_customs_took_before_it_was_killed_has_no_second_effec
     assert given_answers(gateway) == answers
     assert CUSTOMS.calls(exchange.folder / "customs", once.key) == ["taken"]
     assert [file.name for file in exchange.taken.iterdir()] == [f"{once.key}.zip"]
+
+
+def test_customs_numbers_what_waits_in_the_order_in_which_it_came(
+    exchange: Exchange, gateway: DirectoryBackend
+) -> None:
+    submissions = [sent(f"C-{number}") for number in range(40)]
+    for age, one in enumerate(reversed(submissions)):
+        one.to(gateway)
+        os.utime(exchange.out / f"{one.key}.zip", (1_000_000 - age, 1_000_000 - age))
+
+    assert look(exchange)
+    with closing(sqlite3.connect(exchange.folder / "customs" / BOOK)) as book:
+        numbered = book.execute("SELECT key FROM submissions ORDER BY seq_no").fetchall()
+    assert numbered == [(one.key,) for one in submissions]
 
 
 def test_one_folder_has_one_customs(tmp_path: Path) -> None:

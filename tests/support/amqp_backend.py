@@ -73,7 +73,7 @@ class OverAmqp:
         self._answers = settings.answers
         self._customs = ReferenceCustoms(folder, certificate_pem, clock)
         self._gateway = AmqpBackend(settings, home, "gateway")
-        self._serving = AmqpServing(settings, home, "customs", self._customs, folder)
+        self._serving = AmqpServing(settings, home, "customs", self._customs)
         self._calls: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)

@@ -51,7 +51,7 @@ async def _serve(home: Home, name: str, settings: AmqpBackendSettings, certifica
     for ending in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(ending, stop.set)
     with closing(ReferenceCustoms(books, certificate, utc_now)) as customs:
-        serving = AmqpServing(settings, home.path, f"customs of {name}", customs, books)
+        serving = AmqpServing(settings, home.path, f"customs of {name}", customs)
         async with asyncio.TaskGroup() as work:
             work.create_task(serving.run(stop))
             announcing = work.create_task(_say_ready(serving, f"{settings.host}:{settings.port}"))

@@ -48,10 +48,13 @@ class RecordBook:
 
     def duty(self, tariff: str) -> Duty | None:
         """The duty of the longest tariff prefix that matches; None where none does."""
-        for length in range(len(tariff), 1, -1):
-            for body in self._bodies(Kind.DUTIES, tariff[:length]):
-                return Duty.model_validate_json(body)
-        return None
+        prefixes = [tariff[:length] for length in range(len(tariff), 1, -1)]
+        row = self._connection.execute(
+            "SELECT body FROM records WHERE kind = ? AND about IN (SELECT value FROM json_each(?))"
+            " ORDER BY length(about) DESC LIMIT 1",
+            (Kind.DUTIES, json.dumps(prefixes)),
+        ).fetchone()
+        return None if row is None else Duty.model_validate_json(row[0])
 
     def paid(self, names: Sequence[str]) -> Decimal:
         """The sum of the payments for an entry with these numbers; empty ones are ignored."""

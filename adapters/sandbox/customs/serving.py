@@ -27,6 +27,7 @@ from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
 
 _IDLE: Final = 0.2  # seconds between looks into the folder
+_AT_ONCE: Final = 16  # submissions that are taken in one transaction
 _TROUBLED: Final = 2.0  # seconds after a submission could not be taken or an answer not written
 
 log = structlog.get_logger()
@@ -76,14 +77,11 @@ class ExchangeServing:
     async def turn(self) -> bool:
         """Takes all waiting submissions and writes all answers that are due, oldest first; returns whether
         all of it succeeded."""
+        waiting = self._waiting()
         well = True
-        for name in self._waiting():
-            try:
-                await self._take(name)
-            except Exception as error:
-                # The file stays for the next turn, and must not hold up the others.
-                log.error("submission not taken", file=printable(name), error=printable(repr(error)))
-                well = False
+        for start in range(0, len(waiting), _AT_ONCE):
+            names = waiting[start : start + _AT_ONCE]
+            well = all([well, *await asyncio.gather(*map(self._taken, names))])
         try:
             while await self._tell():
                 pass
@@ -99,6 +97,15 @@ class ExchangeServing:
             if entry.name.endswith((".zip", ".xml"))
         ]
         return [name for _at, name in sorted(entries)]
+
+    async def _taken(self, name: str) -> bool:
+        try:
+            await self._take(name)
+        except Exception as error:
+            # The file stays for the next turn, and must not hold up the others.
+            log.error("submission not taken", file=printable(name), error=printable(repr(error)))
+            return False
+        return True
 
     async def _take(self, name: str) -> None:
         file = self._exchange.out / name

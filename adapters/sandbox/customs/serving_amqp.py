@@ -46,13 +46,12 @@ class AmqpServing:
     reason."""
 
     def __init__(
-        self, settings: AmqpBackendSettings, home: Path, name: str, backend: SimulatedBackend, folder: Path
+        self, settings: AmqpBackendSettings, home: Path, name: str, backend: SimulatedBackend
     ) -> None:
         self._settings = settings
         self._sending = BrokerConnection(settings, home, f"{name} sending", self._begin_sending)
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self._backend = backend
-        self._folder = folder
         self._in_hand: set[asyncio.Task[None]] = set()  # submissions that are being taken
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -22,14 +22,14 @@ from gateway.model.shown import shown
 _UNSEEN: Final = (
     "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160"
     "\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+_UNSEEN_BEYOND: Final = (
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_STRANGE: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}]")
-_BROKEN: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}\t\r\n]")
-_HAS_BROKEN_LINE: Final = etree.XPath(
-    "boolean(//text()[contains(., '\n') or contains(., '\t') or contains(., '\r')][normalize-space()])"
-)
-_WITH_ATTRIBUTES: Final = etree.XPath("//*[@*]")
+# Any character beyond the first plane is suspect: each range there would slow the search down.
+_SUSPECT: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}\U00010000-\U0010ffff]")
+_BROKEN: Final = re.compile(f"[{_UNSEEN}{_UNSEEN_BEYOND}{FURTHER_SPACE}\t\r\n]")
+_WITH_ATTRIBUTES: Final = etree.XPath("/descendant::*[@*]")
 _SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
 
@@ -39,9 +39,8 @@ def strange_characters(
     """A fault for each element text and each attribute with such a character, or with white space other than
     U+0020 (XML's own around the text does not count); at most `MOST_FINDINGS`. `root` is a reading. `free`
     elements and all inside them are skipped, and so are the texts of `faulty` elements."""
-    text = all_text(root)
     in_texts: list[Iterator[Finding]] = []
-    if _STRANGE.search(text) or _HAS_BROKEN_LINE(root):
+    if _is_suspect(root):
         in_texts.append(_in_texts(root, free, private, faulty))
     return list(islice(chain(*in_texts, _in_attributes(root, free, private)), MOST_FINDINGS))
 
@@ -52,13 +51,26 @@ def first_strange(text: str) -> str | None:
     return f"U+{ord(match[0]):04X}" if match else None
 
 
+def _is_suspect(root: etree._Element) -> bool:
+    """Whether any text must be looked at: quick, and False for most documents."""
+    text = all_text(root)
+    if _SUSPECT.search(text):
+        return True
+    # The base64 of a signature is usually written in several lines.
+    signatures = "".join(map(all_text, root.iterchildren(_SIGNATURE)))
+    return any(text.count(each) > signatures.count(each) for each in "\n\t\r")
+
+
 def _in_texts(
     root: etree._Element, free: Set[str], private: Set[str], faulty: Set[etree._Element]
 ) -> Iterator[Finding]:
     for element in root.iter(etree.Element):
-        if len(element) or element in faulty or not stripped(element.text):
+        text = element.text
+        if not text or not _BROKEN.search(text):  # most elements of any document
             continue
-        character = first_strange(element.text or "")
+        if len(element) or element in faulty or not stripped(text):
+            continue
+        character = first_strange(text)
         if character is None or _is_free(element, free):
             continue
         name = etree.QName(element).localname

@@ -21,7 +21,11 @@ XML_SPACE: Final = " \t\r\n"  # XML 1.0, production 3
 # White space in Unicode (PropList.txt) but not in XML; written as a character class of a regular expression.
 FURTHER_SPACE: Final = "\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _FURTHER_SPACE: Final = re.compile(f"[{FURTHER_SPACE}]")
-_BLANK_LEAF: Final = etree.XPath("boolean(//*[not(*)][text()][not(normalize-space())])")
+_BLANK_LEAF: Final = etree.XPath(
+    "boolean(/descendant::text()[not(normalize-space())]"
+    "[not(following-sibling::*[1])][not(preceding-sibling::*[1])])"
+)
+_HAS_INSTANCE: Final = etree.XPath("boolean(/descendant::*/@xsi:*)", namespaces={"xsi": xml.XSI})
 _OF_INSTANCE: Final = etree.XPath("//*[@xsi:*]", namespaces={"xsi": xml.XSI})
 NIL: Final = f"{{{xml.XSI}}}nil"
 _LOCATIONS: Final = (f"{{{xml.XSI}}}schemaLocation", f"{{{xml.XSI}}}noNamespaceSchemaLocation")
@@ -44,7 +48,7 @@ def reading(root: etree._Element) -> Reading:
     content. An `xsi:nil` on an element with content stays, for the schema to refuse. The schema locations of
     XSI are removed, each with a warning: a validator would load them from files or the network.
     """
-    if not (_FURTHER_SPACE.search(all_text(root)) or _BLANK_LEAF(root) or _instructed(root)):
+    if not (_FURTHER_SPACE.search(all_text(root)) or _BLANK_LEAF(root) or _HAS_INSTANCE(root)):
         return Reading(root, ())
     own = deepcopy(root)  # the signed tree must not change
     for element in own.iter(etree.Element):

@@ -22,10 +22,12 @@ class RecognisedDocument:
     """A well-formed document and the message type that its root element names.
 
     `as_sent` is the document as it was signed. `root` is its only reading (`formats.reading`), used to
-    judge it; if there is a `wrapper`, it is that of the wrapped message.
+    judge it; if there is a `wrapper`, it is that of the wrapped message. `read_as_sent`: its reading is the
+    document itself.
     """
 
     as_sent: etree._Element
+    read_as_sent: bool
     root: etree._Element
     type: MessageType
     wrapper: Wrapper | None
@@ -41,6 +43,7 @@ class ValidatedDocument:
     """A document that meets the schema and all rules that can refuse it."""
 
     as_sent: etree._Element
+    read_as_sent: bool
     root: etree._Element
     type: MessageType
     warnings: tuple[Finding, ...]
@@ -54,6 +57,7 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
     with in_findings_of(package.document_name):
         document = xml.parse(package.document, limits)
         root, warnings = reading(document)
+        read_as_sent = root is document
         wrapper = families.wrapper(root)
         if wrapper is not None:
             root = wrapper.wrapped(root)
@@ -64,6 +68,7 @@ def recognise(package: Package, families: Families, policy: Policy) -> Recognise
             raise MessageRejected(finding(Fault.FAMILY_UNKNOWN, detail=kind.name, line=root.sourceline))
         return RecognisedDocument(
             as_sent=document,
+            read_as_sent=read_as_sent,
             root=root,
             type=kind,
             wrapper=wrapper,
@@ -87,7 +92,12 @@ def validate(recognised: RecognisedDocument, package: Package, policy: Policy) -
         raise MessageRejected(findings)
     warnings = tuple(finding for finding in findings if finding.severity is Severity.WARNING)
     return ValidatedDocument(
-        as_sent=recognised.as_sent, root=root, type=kind, warnings=warnings, wrapper=recognised.wrapper
+        as_sent=recognised.as_sent,
+        read_as_sent=recognised.read_as_sent,
+        root=root,
+        type=kind,
+        warnings=warnings,
+        wrapper=recognised.wrapper,
     )
 
 

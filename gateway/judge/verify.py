@@ -58,7 +58,10 @@ def verify(validated: ValidatedDocument, package: Package, party: Party, now: da
                 )
             )
         verified = verify_enveloped(validated.as_sent, party.certificates, now)
-    root = reading(verified.root).root
+    root = verified.root
+    # Without its Signature the document needs no other reading, unless only the Signature was in it.
+    if not validated.read_as_sent or not len(root):
+        root = reading(root).root
     if validated.wrapper is not None:  # the wrapper was signed, and the content is inside it
         root = validated.wrapper.wrapped(root)
     return Evidence(root=root, type=validated.type, signature=verified, wrapper=validated.wrapper)

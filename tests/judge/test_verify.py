@@ -54,7 +54,12 @@ def verified(text: str, policy: SignaturePolicy) -> Evidence:
         certificates=(SIGNER.registered,),
     )
     kind = families().recognise(root)
-    return verify(ValidatedDocument(as_sent=root, root=root, type=kind, warnings=()), package, party, NOW)
+    return verify(
+        ValidatedDocument(as_sent=root, read_as_sent=True, root=root, type=kind, warnings=()),
+        package,
+        party,
+        NOW,
+    )
 
 
 def refusal(text: str, policy: SignaturePolicy) -> tuple[str, str | None]:

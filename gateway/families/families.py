@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.families.customs_codes import AnswerForm, CustomsCodes
 from gateway.families.facts import (
+    PlainPaths,
     Translation,
     each_text,
     nodes,
     only_once,
-    plain_path,
     text,
     texts,
     total,
@@ -140,7 +140,8 @@ class MessageType:
     free: frozenset[str]
     private: frozenset[str]
     _identity: etree.XPath | None
-    _facts: Mapping[str, Callable[[etree._Element], object]]
+    _plain: PlainPaths
+    _facts: Mapping[str, etree.XPath | None]  # None where `_plain` finds it
     _numbers: Mapping[str, etree.XPath]
     _lists: Mapping[str, etree.XPath]
     _translations: Mapping[str, Translation]
@@ -155,7 +156,11 @@ class MessageType:
         nodes, separated by blanks. A fact that the profile translates has the code of the translation,
         whichever code the message uses.
         """
-        values = {name: text(path(root)) for name, path in self._facts.items()}
+        found = self._plain.elements(root)
+        values = {
+            name: text(path(root)) if path is not None else text(found.get(name, ""))
+            for name, path in self._facts.items()
+        }
         values |= {name: total(path(root)) for name, path in self._numbers.items()}
         values |= {name: texts(path(root)) for name, path in self._lists.items()}
         return {name: self.translated(name, value[:_LONGEST_FACT]) for name, value in values.items() if value}
@@ -192,7 +197,10 @@ class MessageType:
 
     def element_of(self, fact: str, root: etree._Element) -> etree._Element | None:
         """The element whose text a fact is; None where it is absent, or where the fact is computed."""
-        selected = self._facts[fact](root)
+        path = self._facts[fact]
+        if path is None:
+            return self._plain.elements(root).get(fact)
+        selected = path(root)
         first = selected[0] if isinstance(selected, list) and selected else None
         return first if isinstance(first, etree._Element) else None
 
@@ -328,9 +336,7 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
     def path(expression: str) -> etree.XPath:
         return etree.XPath(expression, namespaces=profile.namespaces or None, smart_strings=False)
 
-    def fact(expression: str) -> Callable[[etree._Element], object]:
-        return plain_path(expression, profile.namespaces) or path(expression)
-
+    plain = [PlainPaths(each.facts, profile.namespaces) for each in profile.type]
     return [
         MessageType(
             family=family,
@@ -349,7 +355,10 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             free=frozenset(each.text.free),
             private=frozenset(each.text.private),
             _identity=None if each.identity is None else path(each.identity),
-            _facts={name: fact(expression) for name, expression in each.facts.items()},
+            _plain=found,
+            _facts={
+                name: None if name in found else path(expression) for name, expression in each.facts.items()
+            },
             _numbers={name: path(expression) for name, expression in each.numbers.items()},
             _lists={name: path(expression) for name, expression in each.lists.items()},
             _translations={name: translation(column, files) for name, column in each.translate.items()},
@@ -362,7 +371,7 @@ def _types(family: str, version: str, profile: _Profile, files: Mapping[str, byt
             ),
             _operation=each.operation,
         )
-        for each in profile.type
+        for each, found in zip(profile.type, plain, strict=True)
     ]
 
 

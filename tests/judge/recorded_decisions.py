@@ -42,7 +42,7 @@ from tests.support.declarations import (
     small,
 )
 from tests.support.habits import HABITS
-from tests.support.harness import NOW, Harness
+from tests.support.harness import LATER, NOW, Harness
 from tests.support.keys import identity
 from tests.support.later_documents import document_package
 from tests.support.pdfs import pdf
@@ -199,7 +199,7 @@ def _story(harness: Harness) -> Iterator[tuple[str, Decision]]:
     yield "story/corrected", sent("R-4", head={"GrossWet": "110"})
     yield "story/lists-a-missing-file", sent("R-5", documents=lists, head={"NetWt": "99"})
     yield "story/the-missing-file", harness.judged(BROKER, name, invoice)
-    yield "story/joined", harness.judgement(harness.claimed(harness.now), harness.now)
+    yield "story/joined", harness.judgement(harness.claimed(LATER), LATER)
     yield "story/file-of-its-own", harness.judged(BROKER, "own.pdf", invoice)
     yield "story/file-again", harness.judged(BROKER, "own.pdf", pdf(1, 5000))
     customs_answers(harness, first.message, "I20260000000000001", "020220261000000001", "L")
@@ -212,7 +212,7 @@ def _story(harness: Harness) -> Iterator[tuple[str, Decision]]:
     )
     notice = signed_notice(harness.home, agreement(_AGREEMENT))
     yield "story/agreement-confirmed", harness.judged(ASSOCIATION, "confirmed.xml", notice)
-    yield "story/agreement-there", harness.judgement(harness.claimed(harness.now), harness.now)
+    yield "story/agreement-there", harness.judgement(harness.claimed(LATER), LATER)
     ended = signed_notice(harness.home, agreement(_AGREEMENT), Act.TERMINATED)
     yield "story/agreement-ended", harness.judged(ASSOCIATION, "ended.xml", ended)
     yield "story/notice-of-stranger", harness.judged(BROKER, "notice.xml", notice)

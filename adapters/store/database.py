@@ -1,8 +1,9 @@
 """One database: readers that do not wait for writers, and one writer that puts many changes into one commit.
 
 A change is a function over a `Transaction`. Changes that arrive while a commit is in progress share the next
-one; each runs in its own savepoint, so that a failing change does not undo the others. A change is done when
-its future is done: after the commit has been synced.
+one. A change that fails before it has written anything is left out; where one fails later, all that share its
+commit are undone and made again, each in a commit of its own. So a change may run twice, but only one run of
+it counts. A change is done when its future is done: after the commit has been synced.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -17,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
@@ -66,13 +68,16 @@ def chained(before: str, entry: Mapping[str, object]) -> tuple[str, str]:
     return text, hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
 
 
+class Unfinished(Exception):
+    """A change failed that had written something. Its cause is the exception that the change raised."""
+
+
 class Transaction:
     """The connection and the event log of one commit; every change works with one."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        # Savepoints go directly to the driver: SQLAlchemy takes longer for one than SQLite does.
-        self._driver = connection.connection.cursor()
+        self._driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
         last = connection.execute(_LAST_EVENT).first()
         self._end = (
             ChainLink(sequence=0, digest=GENESIS)
@@ -118,23 +123,18 @@ class Transaction:
         return self._end
 
     def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, Exception | None]:
-        """The result of a change, or the exception that it raised; in that case the change is undone and the
-        log is as before.
-
-        Raises if undoing is impossible: then the whole transaction is lost.
-        """
-        end, latest, count = self._end, self._latest, len(self._events)
-        self._driver.execute("SAVEPOINT change")
+        """The result of a change, or the exception that it raised before it wrote anything; the log is then
+        as before. Raises `Unfinished` where it had written something."""
+        end, latest, count, written = self._end, self._latest, len(self._events), self._driver.total_changes
         try:
-            result = change(self)
+            return change(self), None
         except Exception as error:
-            self._driver.execute("ROLLBACK TO change")
-            self._driver.execute("RELEASE change")
+            # No savepoints: SQLite would copy every page that the change touches into a file of its own.
+            if self._driver.total_changes != written:
+                raise Unfinished from error
             self._end, self._latest = end, latest
             del self._events[count:]
             return None, error
-        self._driver.execute("RELEASE change")
-        return result, None
 
     def write_log(self) -> None:
         """Writes the events of all changes; the last step before the commit."""
@@ -243,7 +243,7 @@ class Database:
 
 
 def _commit(connection: Connection, group: list[_Job]) -> None:
-    outcomes: list[tuple[Future[Any] | Outcome, Any, Exception | None]] = []
+    outcomes: list[tuple[Future[Any] | Outcome, Any, BaseException | None]] = []
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         transaction = Transaction(connection)
@@ -254,7 +254,12 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
     except Exception as error:  # a full disk, a broken file: every change in the group must get the error
         with contextlib.suppress(DatabaseError):
             connection.exec_driver_sql("ROLLBACK")
-        outcomes = [(future, None, error) for _change, future in group]
+        if isinstance(error, Unfinished) and len(group) > 1:
+            for job in group:
+                _commit(connection, [job])
+            return
+        cause = error.__cause__ if isinstance(error, Unfinished) else error
+        outcomes = [(future, None, cause) for _change, future in group]
     for future, result, failure in outcomes:
         if failure is None:
             future.set_result(result)

@@ -77,6 +77,7 @@ _REPLY: Final = insert(replies)
 
 @crash_point("add-a-message-uncommitted")
 def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
+    count(transaction, arrival, sender)  # first: it may refuse, and a change that fails must not have written
     link = transaction.log(
         arrival.id,
         arrival.received_at,
@@ -108,7 +109,6 @@ def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> 
     )
     seq: int = added.inserted_primary_key[0]  # type: ignore[index]  # it has one column
     queue_for_judgement(transaction, seq, None)
-    count(transaction, arrival, sender)
     if arrival.reply is not None:
         transaction.connection.execute(
             _REPLY,

@@ -22,6 +22,7 @@ from adapters.backends.http import opened_client
 from adapters.backends.http_push import PushedBackend, listening
 from adapters.home.named_files import Renewal
 from adapters.sandbox.cli.customs_serve_http import PeerTls
+from adapters.sandbox.customs import serving_http
 from adapters.sandbox.customs.serving_http import AnswerPusher
 from gateway.config.connections import HttpBackendSettings, PushSettings
 from gateway.model.answer import Answer
@@ -263,5 +264,25 @@ def test_customs_pushes_its_answers_until_they_are_acknowledged(tmp_path: Path) 
             for key in keys:
                 names = [answer.name.partition("_")[0] for answer in acknowledged if answer.key == key]
                 assert names == ["Successed", "Receipt", "Receipt", "Receipt", "Receipt"]
+
+    asyncio.run(scene())
+
+
+def test_customs_pushes_an_answer_as_soon_as_a_submission_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_http, "_IDLE", 3600.0)
+
+    async def scene() -> None:
+        async with push_listener(tmp_path) as at:
+            with closing(reference_customs(tmp_path / "customs")) as customs:
+                answer_pusher = AnswerPusher(customs, f"{at.url}/answers/customs", at.trust(at.pusher), None)
+                work = asyncio.create_task(answer_pusher.run(asyncio.Event()))
+                for reference in ("A", "B"):
+                    await sent(reference).given_to(customs)
+                    await at.keep(5)
+                work.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await work
 
     asyncio.run(scene())

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import aio_pika
+import pytest
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from adapters.backends.amqp_exchange import NAME, ZIP, submission
+from adapters.sandbox.customs import serving_amqp
 from adapters.sandbox.customs.customs import BOOK
 from adapters.sandbox.customs.serving_amqp import AmqpServing
 from adapters.transport.amqp.queues import stood
@@ -90,3 +92,36 @@ def test_what_lies_in_the_queue_is_taken_once_and_numbered_in_its_order(
         calls = book.execute("SELECT key, outcome FROM calls ORDER BY id").fetchall()
     assert numbered == [(key,) for key, _ in submissions]
     assert calls == [(key, "taken") for key, _ in twice]
+
+
+def test_an_answer_is_sent_as_soon_as_its_submission_is_taken(
+    rabbit: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_amqp, "_IDLE", 3600.0)
+    settings = backend_settings(rabbit, tmp_path, rabbit.vhost())
+
+    async def scene() -> None:
+        heard = asyncio.Semaphore(0)
+
+        async def hear(message: AbstractIncomingMessage) -> None:
+            await message.ack()
+            heard.release()
+
+        async with queued(rabbit, settings, []) as channel:
+            await (await stood(channel, settings.answers)).consume(hear)
+            with closing(reference_customs(tmp_path)) as customs:
+                serving = AmqpServing(settings, tmp_path, "customs", customs)
+                work = asyncio.create_task(serving.run(asyncio.Event()))
+                async with asyncio.timeout(WITHIN):
+                    await serving.until_connected()
+                    for reference in ("A", "B"):
+                        one = sent(reference)
+                        message = submission(one.key, zipped(one), ZIP)
+                        await channel.default_exchange.publish(message, settings.submissions)
+                        for _ in CUSTOMS.answers:
+                            await heard.acquire()
+                work.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await work
+
+    asyncio.run(scene())

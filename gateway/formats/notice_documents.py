@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from gateway.formats.agreement_texts import use_texts
+from gateway.formats.markup import document, element, escaped, text
 from gateway.formats.submission import NAMESPACE
-from gateway.formats.xml import LANG
 from gateway.model.addressee import Addressee
 from gateway.model.agreements import Act, AgreementUse
 from gateway.model.message import Receipt, ReceiptKind
@@ -66,25 +66,21 @@ def declaration_notice(
     created_at: datetime,
 ) -> Draft:
     """A DeclarationNotice. Empty values are left out; `texts` are by language."""
-    root = _root("DeclarationNotice", message, to)
-    _text(root, "Reference", reference)
-    _text(root, "SeqNo", seq_no)
-    _text(root, "EntryId", entry_id)
-    _text(root, "Office", office)
-    _text(root, "Class", class_)
-    _text(root, "Code", code)
-    _text(root, "At", "" if at is None else _instant(at))
-    _text(root, "Note", note)
-    for language, text in texts.items():
-        _put(root, "Text", {LANG: language}).text = text
-    if goods is not None:
-        element = _put(root, "Goods")
-        _text(element, "BillNo", goods.bill_no)
-        _text(element, "Packages", goods.packages)
-        _text(element, "GrossWeight", goods.gross_weight)
-        for container in goods.containers:
-            _text(element, "Container", container)
-    _text(root, "CreatedAt", _instant(created_at))
+    content = [
+        *_head(message, to),
+        _stated("Reference", reference),
+        _stated("SeqNo", seq_no),
+        _stated("EntryId", entry_id),
+        _stated("Office", office),
+        _stated("Class", class_),
+        _stated("Code", code),
+        _stated("At", "" if at is None else _instant(at)),
+        _stated("Note", note),
+        *_texts(texts),
+        "" if goods is None else _goods(goods),
+        _stated("CreatedAt", _instant(created_at)),
+    ]
+    root = document("DeclarationNotice", NAMESPACE, content)
     return Draft(account=to.account.name, name=name, says=class_, root=root)
 
 
@@ -100,36 +96,44 @@ def agreement_use(
 ) -> Draft:
     """An AgreementUse. Its name has the message in it, since many declarations use one mandate, some at the
     same moment."""
-    root = _root("AgreementUse", message, to)
-    _text(root, "Number", used.number)
-    _text(root, "Kind", used.kind)
-    _text(root, "Act", act)
-    _text(root, "Reference", reference)
-    _text(root, "EntryId", entry_id)
-    _text(root, "At", _instant(at))
-    for language, text in use_texts(used.kind, used.number, act, reference, entry_id).items():
-        _put(root, "Text", {LANG: language}).text = text
+    content = [
+        *_head(message, to),
+        _stated("Number", used.number),
+        _stated("Kind", used.kind),
+        _stated("Act", act),
+        _stated("Reference", reference),
+        _stated("EntryId", entry_id),
+        _stated("At", _instant(at)),
+        *_texts(use_texts(used.kind, used.number, act, reference, entry_id)),
+    ]
+    root = document("AgreementUse", NAMESPACE, content)
     name = receipt_name("Notice", f"{used.number}_{message}", at)
     return Draft(account=to.account.name, name=name, says=act, root=root)
 
 
-def _root(tag: str, message: str, to: Addressee) -> etree._Element:
-    root = etree.Element(f"{{{NAMESPACE}}}{tag}", nsmap={None: NAMESPACE})
-    _text(root, "MessageId", message)
+def _head(message: str, to: Addressee) -> tuple[str, str]:
     party = to.party
     named = {"account": to.account.name, "code": party.code, "scc": party.scc, "as": to.concern.value}
-    _put(root, "To", named)
-    return root
+    return _stated("MessageId", message), element("To", named)
+
+
+def _texts(texts: Mapping[str, str]) -> list[str]:
+    return [element("Text", {"xml:lang": language}, escaped(words)) for language, words in texts.items()]
+
+
+def _goods(goods: Goods) -> str:
+    content = [
+        _stated("BillNo", goods.bill_no),
+        _stated("Packages", goods.packages),
+        _stated("GrossWeight", goods.gross_weight),
+        *(_stated("Container", container) for container in goods.containers),
+    ]
+    return element("Goods", content="".join(content))
 
 
 def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat()
 
 
-def _put(parent: etree._Element, tag: str, attributes: dict[str, str] | None = None) -> etree._Element:
-    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes or {})
-
-
-def _text(parent: etree._Element, tag: str, value: str) -> None:
-    if value:
-        _put(parent, tag).text = value
+def _stated(tag: str, value: str) -> str:
+    return text(tag, value) if value else ""

@@ -8,13 +8,14 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Final
 
 from lxml import etree
 
+from gateway.formats.markup import document, element, escaped, text
 from gateway.model.agreements import RegisteredAgreement
 from gateway.model.china import china_date
 from gateway.model.faults import Finding, Severity
@@ -35,7 +36,8 @@ from gateway.model.reform import Risk
 from gateway.model.risk_hint import Hint
 
 NAMESPACE: Final = "urn:customs-edi-gateway:1"
-ROOT: Final = f"{{{NAMESPACE}}}SubmissionEnvelope"
+_ENVELOPE: Final = "SubmissionEnvelope"
+ROOT: Final = f"{{{NAMESPACE}}}{_ENVELOPE}"
 ENVELOPE_NAME: Final = "envelope.xml"
 
 # Without a folder, and valid on every file system that customs may unpack it on.
@@ -82,58 +84,43 @@ def build_envelope(
     corrects or updates, or the declaration that it belongs to. The sender's class is the one in force on the
     day of receipt in China. `office` is the customs office of a copy for a second office, else empty.
     """
-    root = etree.Element(ROOT, nsmap={None: NAMESPACE})
     arrival = received.arrival
-    _text(root, "MessageId", arrival.id)
-    _text(root, "Reference", facts.key.reference)
-    _text(root, "Operation", facts.operation.value)
-    if office:
-        _text(root, "Office", office)
-    if linked is not None:
-        _text(root, "Linked", linked)
     in_force = sender.class_on(china_date(arrival.received_at))
     trader_class = {} if in_force is None else {"class": in_force.value}
     identity = {"code": sender.code, "scc": sender.scc, "name": sender.name, "role": " ".join(sender.roles)}
-    _put(root, "Sender", identity | trader_class)
-    _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())
-    _text(root, "CreatedAt", created_at.astimezone(UTC).isoformat())
-    _text(root, "Family", facts.key.family)
-    _text(root, "Type", facts.key.type)
-    _text(root, "Version", version)
-    _put(root, "RuleSet", {"digest": rules})
-    _put(root, "Policy", {"digest": policy})
-    _put(root, "Package", _digested(inner_name(arrival.name), arrival.size, arrival.sha256))
-    _put_parts(root, package)
-    _put_enclosures(root, enclosures)
-    if agreement is not None:
-        number, kind = agreement.agreement.number, agreement.agreement.kind.value
-        _put(root, "Agreement", {"number": number, "kind": kind, "revision": str(agreement.revision)})
-    if certificate is not None:
-        _put(root, "SenderSignature", {"certificate": certificate})
-    named = _put(root, "Facts")
-    for name, value in facts.values.items():
-        _put(named, "Fact", {"name": name}).text = value
-    _put_warnings(root, findings)
-    if hint is not None:
-        _put_hint(root, hint)
-    _put(root, "ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest})
-    return root
-
-
-def _put(parent: etree._Element, tag: str, attributes: dict[str, str] | None = None) -> etree._Element:
-    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes or {})
-
-
-def _text(parent: etree._Element, tag: str, value: str) -> None:
-    _put(parent, tag).text = value
+    content = [
+        text("MessageId", arrival.id),
+        text("Reference", facts.key.reference),
+        text("Operation", facts.operation.value),
+        text("Office", office) if office else "",
+        "" if linked is None else text("Linked", linked),
+        element("Sender", identity | trader_class),
+        text("ReceivedAt", arrival.received_at.astimezone(UTC).isoformat()),
+        text("CreatedAt", created_at.astimezone(UTC).isoformat()),
+        text("Family", facts.key.family),
+        text("Type", facts.key.type),
+        text("Version", version),
+        element("RuleSet", {"digest": rules}),
+        element("Policy", {"digest": policy}),
+        element("Package", _digested(inner_name(arrival.name), arrival.size, arrival.sha256)),
+        _parts(package),
+        _enclosures(enclosures),
+        "" if agreement is None else _agreement(agreement),
+        "" if certificate is None else element("SenderSignature", {"certificate": certificate}),
+        element("Facts", content="".join(map(_fact, facts.values.items()))),
+        element("Warnings", content="".join(map(_warning, findings))),
+        "" if hint is None else _triage(hint),
+        element("ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest}),
+    ]
+    return document(_ENVELOPE, NAMESPACE, content)
 
 
 def _digested(name: str, size: int, sha256: str) -> dict[str, str]:
     return {"name": name, "size": str(size), "sha256": sha256}
 
 
-def _put_parts(root: etree._Element, package: Package) -> None:
-    parent = _put(root, "Parts")
+def _parts(package: Package) -> str:
+    parts = []
     for part in package.parts:
         attributes = _digested(part.name, part.size, part.sha256)
         if part.pdf is None:
@@ -141,33 +128,41 @@ def _put_parts(root: etree._Element, package: Package) -> None:
         else:
             signed = "true" if part.pdf.signed else "false"
             attributes |= {"kind": "attachment", "pages": str(part.pdf.pages), "signed": signed}
-        _put(parent, "Part", attributes)
-    for part in package.ignored:
-        _put(parent, "Ignored", _digested(part.name, part.size, part.sha256))
+        parts.append(element("Part", attributes))
+    parts += [element("Ignored", _digested(part.name, part.size, part.sha256)) for part in package.ignored]
+    return element("Parts", content="".join(parts))
 
 
-def _put_enclosures(root: etree._Element, enclosures: Iterable[Enclosure]) -> None:
-    parent: etree._Element | None = None
+def _enclosures(enclosures: Sequence[Enclosure]) -> str:
+    if not enclosures:
+        return ""
+    written = []
     for each in enclosures:
-        if parent is None:
-            parent = _put(root, "Enclosures")
         attributes = _digested(each.name, each.size, each.sha256)
         came_in = {"message": each.message} if each.message else {}
-        _put(parent, "Enclosure", attributes | {"kind": each.kind.value} | came_in)
+        written.append(element("Enclosure", attributes | {"kind": each.kind.value} | came_in))
+    return element("Enclosures", content="".join(written))
 
 
-def _put_hint(root: etree._Element, hint: Hint) -> None:
+def _agreement(registered: RegisteredAgreement) -> str:
+    number, kind = registered.agreement.number, registered.agreement.kind.value
+    return element("Agreement", {"number": number, "kind": kind, "revision": str(registered.revision)})
+
+
+def _fact(named: tuple[str, str]) -> str:
+    name, value = named
+    return f'<Fact name="{name}">{escaped(value)}</Fact>'  # there are many, and a profile names them
+
+
+def _warning(finding: Finding) -> str:
+    if finding.severity is not Severity.WARNING:
+        return ""
+    return element("Warning", {"code": finding.code} | ({"rule": finding.rule} if finding.rule else {}))
+
+
+def _triage(hint: Hint) -> str:
     attributes = {"risk": hint.risk.value, "treatedAs": hint.treated_as.value, "inspection": hint.inspection}
-    parent = _put(root, "Triage", attributes)
-    for reason in hint.reasons:
-        _text(parent, "Reason", reason)
-
-
-def _put_warnings(root: etree._Element, findings: Iterable[Finding]) -> None:
-    parent = _put(root, "Warnings")
-    for finding in findings:
-        if finding.severity is Severity.WARNING:
-            _put(parent, "Warning", {"code": finding.code} | ({"rule": finding.rule} if finding.rule else {}))
+    return element("Triage", attributes, "".join(text("Reason", reason) for reason in hint.reasons))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,12 @@ from string import Template
 from typing import Final
 from xml.sax.saxutils import escape
 
-from lxml import etree
-
 from gateway.families.families import Families
+from gateway.formats.markup import document, element, escaped, text
 from gateway.formats.report import report
 from gateway.formats.submission import NAMESPACE
-from gateway.formats.xml import LANG
 from gateway.model.faults import Finding, Severity
-from gateway.model.message import Facts, Part, Receipt, ReceiptKind, Received, SeparateAttachment
+from gateway.model.message import Arrival, Facts, Part, Receipt, ReceiptKind, Received, SeparateAttachment
 from gateway.model.parties import Party, ReceiptForm
 from gateway.model.policy import Policy
 from gateway.model.receipt_names import receipt_name
@@ -70,34 +68,26 @@ def gateway_receipt(
     in the log (docs/formats.md, "The gateway's receipt"). Facts of a refused message that are not known are
     left out."""
     arrival = received.arrival
-    root = etree.Element(f"{{{NAMESPACE}}}GatewayReceipt", nsmap={None: NAMESPACE})
-    _text(root, "MessageId", arrival.id)
-    _text(root, "Account", arrival.account)
-    if context.party is not None:
-        _put(root, "Party", code=context.party.code, scc=context.party.scc)
-    if context.facts is not None:
-        _text(root, "Family", context.facts.key.family)
-        _text(root, "Type", context.facts.key.type)
-        _text(root, "Reference", context.facts.key.reference)
-    if context.linked is not None:
-        _text(root, "Linked", context.linked)
-    _text(root, "Verdict", verdict)
-    _text(root, "Final", "true" if verdict in _FINAL else "false")
-    content = _put(root, "Package", name=arrival.name, size=str(arrival.size), sha256=arrival.sha256)
-    for part in context.parts:
-        _put_part(content, part)
-    for each in context.loose:
-        _put_part(content, each.part).set("message", each.message.arrival.id)
-    for part in context.ignored:
-        _put(content, "Ignored", name=part.name, size=str(part.size), sha256=part.sha256)
-    faults = _put(root, "Faults")
-    for finding in findings:
-        _put_fault(faults, finding)
-    _text(root, "ReceivedAt", arrival.received_at.astimezone(UTC).isoformat())
-    _text(root, "JudgedAt", now.astimezone(UTC).isoformat())
-    _put(root, "RuleSet", digest=families.digest)
-    _put(root, "Policy", version=policy.version, digest=policy.digest)
-    _put(root, "ChainLink", sequence=str(received.link.sequence), digest=received.link.digest)
+    party, facts = context.party, context.facts
+    content = [
+        text("MessageId", arrival.id),
+        text("Account", arrival.account),
+        "" if party is None else element("Party", {"code": party.code, "scc": party.scc}),
+        "" if facts is None else text("Family", facts.key.family),
+        "" if facts is None else text("Type", facts.key.type),
+        "" if facts is None else text("Reference", facts.key.reference),
+        "" if context.linked is None else text("Linked", context.linked),
+        text("Verdict", verdict),
+        text("Final", "true" if verdict in _FINAL else "false"),
+        _package(arrival, context),
+        element("Faults", content="".join(map(_fault, findings))),
+        text("ReceivedAt", arrival.received_at.astimezone(UTC).isoformat()),
+        text("JudgedAt", now.astimezone(UTC).isoformat()),
+        element("RuleSet", {"digest": families.digest}),
+        element("Policy", {"version": policy.version, "digest": policy.digest}),
+        element("ChainLink", {"sequence": str(received.link.sequence), "digest": received.link.digest}),
+    ]
+    root = document("GatewayReceipt", NAMESPACE, content)
     return Receipt(
         account=arrival.account,
         name=receipt_name("Gateway", arrival.name, now),
@@ -154,35 +144,39 @@ def in_chosen_forms(receipts: Sequence[Receipt], party: Party | None) -> tuple[R
     )
 
 
-def _put(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
-    return etree.SubElement(parent, f"{{{NAMESPACE}}}{tag}", attributes)
+def _package(arrival: Arrival, context: ReceiptContext) -> str:
+    content = [
+        *(element("Part", _described(part)) for part in context.parts),
+        *(
+            element("Part", _described(each.part) | {"message": each.message.arrival.id})
+            for each in context.loose
+        ),
+        *(element("Ignored", _digested(part)) for part in context.ignored),
+    ]
+    attributes = {"name": arrival.name, "size": str(arrival.size), "sha256": arrival.sha256}
+    return element("Package", attributes, "".join(content))
 
 
-def _text(parent: etree._Element, tag: str, value: str) -> None:
-    _put(parent, tag).text = value
+def _digested(part: Part) -> dict[str, str]:
+    return {"name": part.name, "size": str(part.size), "sha256": part.sha256}
 
 
-def _put_part(parent: etree._Element, part: Part) -> etree._Element:
-    element = _put(parent, "Part", name=part.name, size=str(part.size), sha256=part.sha256)
-    if part.pdf is not None:
-        element.set("pages", str(part.pdf.pages))
-        element.set("signed", "true" if part.pdf.signed else "false")
-    return element
+def _described(part: Part) -> dict[str, str]:
+    if part.pdf is None:
+        return _digested(part)
+    signed = "true" if part.pdf.signed else "false"
+    return _digested(part) | {"pages": str(part.pdf.pages), "signed": signed}
 
 
-def _put_fault(parent: etree._Element, finding: Finding) -> None:
-    fault = _put(parent, "Fault", code=finding.code, severity=finding.severity)
-    if finding.rule is not None:
-        fault.set("rule", finding.rule)
+def _fault(finding: Finding) -> str:
     place = finding.place
-    if place.file is not None or place.line is not None or place.xpath is not None:
-        where = _put(fault, "Place")
-        for name, value in (("file", place.file), ("line", place.line), ("xpath", place.xpath)):
-            if value is not None:
-                where.set(name, str(value))
-    if finding.value is not None:
-        _text(fault, "Value", finding.value)
-    for language, sentence in (("zh", finding.zh), ("en", finding.en)):
-        text = _put(fault, "Text")
-        text.set(LANG, language)
-        text.text = sentence
+    named = {"file": place.file, "line": place.line, "xpath": place.xpath}
+    where = {name: str(value) for name, value in named.items() if value is not None}
+    rule = {} if finding.rule is None else {"rule": finding.rule}
+    content = [
+        element("Place", where) if where else "",
+        "" if finding.value is None else text("Value", finding.value),
+        element("Text", {"xml:lang": "zh"}, escaped(finding.zh)),
+        element("Text", {"xml:lang": "en"}, escaped(finding.en)),
+    ]
+    return element("Fault", {"code": finding.code, "severity": finding.severity} | rule, "".join(content))

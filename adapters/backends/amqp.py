@@ -31,7 +31,7 @@ from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from gateway.model.message import Submission
 
-# More than a node asks for at once (64), so that it never waits for the broker in between. Answers are a few
+# More than a node asks for at once (256), so that it never waits for the broker in between. Answers are a few
 # KB each.
 _IN_HAND: Final = 500
 # Error texts for a refused log-in, permission or virtual host: from the broker (AMQP's code 403), and for the
@@ -46,8 +46,8 @@ log = structlog.get_logger()
 
 
 class AmqpBackend:
-    """gateway.deliver.ports.Backend, connected while the context is open. Missing queues are created
-    (`stood`).
+    """gateway.deliver.ports.Backend and AnsweringBackend, connected while the context is open. Missing queues
+    are created (`stood`).
 
     An answer that is empty, or longer than any document that the gateway reads, is put aside with its reason
     (`amqp_exchange.dead`). Messages not acknowledged when a connection is lost are delivered again by the
@@ -69,6 +69,7 @@ class AmqpBackend:
         self.renewals = (self._asking.renewal, self._sending.renewal, self._hearing.renewal)
         self._large = asyncio.Semaphore(_LOG_INS)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
+        self.woken: Callable[[], None] = lambda: None
         self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -162,6 +163,7 @@ class AmqpBackend:
         if 0 < len(message.body) <= longest:
             answer = text_in(message)
             self._held[message] = answer if self._settings.dxp is None else unwrapped(answer)
+            self.woken()
             return
         reason = f"larger than {longest} bytes" if message.body else "empty"
         log.error("answer put aside", reason=reason, size=len(message.body))

@@ -108,6 +108,9 @@ class WorkerJudges:
         self._observer = observer
         self.ailing = ""  # why the last worker did not start; empty if it did
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
+        # No more judgements than these lie before the workers, so that an answer of customs, for which a
+        # declaration waits already, is read and signed after at most two.
+        self._next = asyncio.Semaphore(2 * self._count)
         self._pool = _Pool(home, judging, self._count, memory)
         self._changing = Lock()
 
@@ -142,6 +145,10 @@ class WorkerJudges:
         return self._count
 
     async def judge(self, received: Received, now: datetime) -> Decision:
+        async with self._next:
+            return await self._judged(received, now)
+
+    async def _judged(self, received: Received, now: datetime) -> Decision:
         seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND
         task: Task = ("judge", received, now)
         try:
@@ -181,8 +188,8 @@ class WorkerJudges:
         outcome = await loop.run_in_executor(self._threads, self._do, task, seconds, alone)
         if isinstance(outcome, kind):
             return outcome
-        if isinstance(outcome, RaisedError) and outcome.deferred:
-            raise JudgementDeferred(outcome.text)
+        if isinstance(outcome, RaisedError) and outcome.again is not None:
+            raise JudgementDeferred(outcome.text, outcome.again)
         raise JudgementFailed(str(outcome))
 
     def _do(self, task: Task, seconds: float, alone: bool) -> object:

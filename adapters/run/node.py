@@ -42,6 +42,7 @@ from adapters.store.write.receipt_delivery import SqlReceiptDeliveries
 from adapters.store.write.take_over import SqlClaims
 from gateway.config.connections import AssociationSettings
 from gateway.deliver.dispatcher import DOWN_AFTER, DispatchConfig, Dispatcher
+from gateway.deliver.ports import AnsweringBackend
 from gateway.deliver.rate_limit import RateLimits
 from gateway.model.parties import Account
 from gateway.model.policy import Policy
@@ -135,6 +136,9 @@ async def running(home: Home) -> AsyncIterator[Running]:
                 observer=monitor.observer,
             )
         )
+        for name, backend in backends.items():
+            if isinstance(backend, AnsweringBackend):
+                backend.woken = dispatch.taken[name].set
         config = NodeConfig(
             messages=SqlMessages(database),
             claims=SqlClaims(database),

@@ -138,8 +138,10 @@ class _Spent:
 
 @dataclass(frozen=True, slots=True)
 class RaisedError:
-    deferred: bool
+    """`again`: the seconds after which it is tried again, if it was only deferred."""
+
     text: str
+    again: float | None = None
 
 
 class _Stages:
@@ -204,13 +206,13 @@ def _outcome(context: _WorkerContext, task: Task) -> object:
             case ("sign", documents):
                 return tuple(context.signer.sign(trusted(document)) for document in documents)
     except JudgementDeferred as deferred:
-        return RaisedError(True, str(deferred))
+        return RaisedError(str(deferred), deferred.seconds)
     except MemoryError:
         return _Spent()
     except Exception as error:
         # The place of the error, but not the exception's text: that may quote the message.
         where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
-        return RaisedError(False, f"{type(error).__name__}\n{where}")
+        return RaisedError(f"{type(error).__name__}\n{where}")
 
 
 def _read(answer: bytes, families: Families) -> ReadAnswer:

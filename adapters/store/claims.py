@@ -57,6 +57,12 @@ class Claim:
     attempts: int
 
 
+Attempts = Mapping[str, int]
+ANY: Final[Attempts] = {"least": 0, "at_most": 1_000_000}
+NONE: Final[Attempts] = {"least": 0, "at_most": 0}
+SOME: Final[Attempts] = {"least": 1, "at_most": 1_000_000}
+
+
 class Queue:
     """The statements of one queue. `part` is the column that says which part of it a claim is for, and
     `accounts` selects the accounts that it is for, if not for all; of an account, what comes first by `order`
@@ -81,7 +87,11 @@ class Queue:
         own = c.owner == bindparam("by")
         here = [] if part is None else [part == bindparam("in_part")]
         free = or_(c.lease_until.is_(None), own) if resumes else c.lease_until.is_(None)
-        due = (*here, c.due_at <= bindparam("now"), free, *(() if unless is None else (not_(unless),)))
+        due = (
+            *(*here, c.due_at <= bindparam("now"), free),
+            *(() if unless is None else (not_(unless),)),
+            *((c.attempts.between(bindparam("least"), bindparam("at_most")),) if "attempts" in c else ()),
+        )
         # The accounts that have something, found by stepping through the key however much each has; then the
         # first of each. Reading the head of the queue instead would hide the others behind one that has more.
         busy = distinct_values(c.account, *here, name="busy")
@@ -117,9 +127,11 @@ class Queue:
         self._ended = select(c.item).where(ended)
         self._take_over = update(table).where(ended).values(owner=None, lease_until=None).returning(c.item)
 
-    def due(self, reader: Connection, owner: str, now: datetime, part: str = "") -> Mapping[str, int]:
+    def due(
+        self, reader: Connection, owner: str, now: datetime, part: str = "", attempts: Attempts = ANY
+    ) -> Mapping[str, int]:
         """The first item that may be claimed of each account that has one."""
-        found = reader.execute(self._oldest, {"by": owner, "now": now, "in_part": part})
+        found = reader.execute(self._oldest, {"by": owner, "now": now, "in_part": part, **attempts})
         return {row.account: row.item for row in found if row.item is not None}
 
     def claim(
@@ -132,10 +144,12 @@ class Queue:
         *,
         served: Mapping[str, int] | None = None,
         part: str = "",
+        attempts: Attempts = ANY,
     ) -> list[tuple[str, Claim]]:
         """Claims at most `limit` items, in turn between accounts (`fairness.in_turn`); each with its
-        account."""
-        connection, where = transaction.connection, {"by": owner, "now": now, "in_part": part}
+        account. In a queue that counts them, only items with so many attempts before this one."""
+        connection = transaction.connection
+        where = {"by": owner, "now": now, "in_part": part, **attempts}
         lines: dict[str, Iterator[int]] = {}
 
         def following(account: str) -> int | None:
@@ -146,7 +160,7 @@ class Queue:
             return next(lines[account], None)
 
         at_work = Counter(connection.execute(self._at_work, where).scalars())
-        oldest = self.due(connection, owner, now, part)
+        oldest = self.due(connection, owner, now, part, attempts)
         chosen = in_turn(limit, oldest, at_work, following, served)
         if not chosen:
             return []

@@ -7,7 +7,6 @@ it counts. A change is done when its future is done: after the commit has been s
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import secrets
@@ -15,6 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -122,13 +122,13 @@ class Transaction:
         )
         return self._end
 
-    def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, Exception | None]:
+    def attempt(self, change: "Callable[[Transaction], T]") -> tuple[T | None, BaseException | None]:
         """The result of a change, or the exception that it raised before it wrote anything; the log is then
         as before. Raises `Unfinished` where it had written something."""
         end, latest, count, written = self._end, self._latest, len(self._events), self._driver.total_changes
         try:
             return change(self), None
-        except Exception as error:
+        except BaseException as error:
             # No savepoints: SQLite would copy every page that the change touches into a file of its own.
             if self._driver.total_changes != written:
                 raise Unfinished from error
@@ -162,6 +162,7 @@ class Database:
         self._queries: SimpleQueue[_Query | None] = SimpleQueue()
         self._readers: list[threading.Thread] = []  # started with the first query
         self._outcomes: Outcomes | None = None
+        self._closed = False
         self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
         self._writer.start()
 
@@ -169,6 +170,7 @@ class Database:
         """The change's result once it is committed and synced, or the exception that it raised, with nothing
         written."""
         future: Future[T] = Future()
+        self._refuse_if_closed()
         self._jobs.put((change, future))
         return future
 
@@ -183,12 +185,14 @@ class Database:
                 connection.exec_driver_sql("ROLLBACK")
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
+        self._refuse_if_closed()
         outcome = self._outcome()
         self._jobs.put((change, outcome))
         result: T = await outcome.future
         return result
 
     async def read(self, query: Callable[[Connection], T]) -> T:
+        self._refuse_if_closed()
         outcome = self._outcome()
         while len(self._readers) < _READERS:
             reader = threading.Thread(target=self._read_forever, name="store-read", daemon=True)
@@ -198,6 +202,10 @@ class Database:
         result: T = await outcome.future
         return result
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("the store is closed")
+
     def _outcome(self) -> Outcome:
         loop = asyncio.get_running_loop()
         if self._outcomes is None or self._outcomes.loop is not loop:
@@ -205,18 +213,23 @@ class Database:
         return self._outcomes.new()
 
     def _read_forever(self) -> None:
-        with PreparedConnection(self.engine) as connection:
+        with ExitStack() as stack:
+            connection: Connection | None = None
             while (job := self._queries.get()) is not None:
                 query, outcome = job
                 if not outcome.set_running_or_notify_cancel():
                     continue
+                # Whatever happens is for whoever waits: a reader that ended would leave all others waiting.
                 try:
+                    if connection is None:
+                        connection = stack.enter_context(PreparedConnection(self.engine))
                     outcome.set_result(query(connection))
-                except Exception as error:
+                except BaseException as error:
                     outcome.set_exception(error)
 
     def close(self) -> None:
         """Finishes what was submitted, then closes the connections."""
+        self._closed = True
         self._jobs.put(None)
         self._writer.join()
         for _ in self._readers:
@@ -226,7 +239,8 @@ class Database:
         self.engine.dispose()
 
     def _write_forever(self) -> None:
-        with PreparedConnection(self.engine) as connection:
+        with ExitStack() as stack:
+            connection: Connection | None = None
             closing = False
             while not closing:
                 group: list[_Job] = []
@@ -238,7 +252,15 @@ class Database:
                         break
                     job = self._jobs.get()
                 closing = job is None
-                if group:
+                if not group:
+                    continue
+                try:
+                    if connection is None:
+                        connection = stack.enter_context(PreparedConnection(self.engine))
+                except BaseException as error:
+                    for _change, future in group:
+                        future.set_exception(error)
+                else:
                     _commit(connection, group)
 
 
@@ -251,8 +273,8 @@ def _commit(connection: Connection, group: list[_Job]) -> None:
             outcomes.append((future, *transaction.attempt(change)))
         transaction.write_log()
         connection.exec_driver_sql("COMMIT")
-    except Exception as error:  # a full disk, a broken file: every change in the group must get the error
-        with contextlib.suppress(DatabaseError):
+    except BaseException as error:  # a full disk, a broken file: every change in the group must get the error
+        with suppress(DatabaseError):
             connection.exec_driver_sql("ROLLBACK")
         if isinstance(error, Unfinished) and len(group) > 1:
             for job in group:

@@ -41,6 +41,10 @@ class Outcomes:
                 continue  # its task was cancelled
             if error is None:
                 future.set_result(result)
+            elif isinstance(
+                error, StopIteration
+            ):  # no future takes one: it would end the generator of a task
+                future.set_exception(RuntimeError("StopIteration"))
             else:
                 future.set_exception(error)
 

@@ -98,7 +98,11 @@ class _Prepared:
         filled_in = (*self._compiled.insert_prefetch, *self._compiled.update_prefetch)
         self._defaults = {column.key: cast(ColumnDefault, column.default).arg for column in filled_in}
         self._lists = {bind.key: bind for bind in self._compiled.bind_names if bind.expanding}
-        self._texts: dict[tuple[int, ...], tuple[str, list[Callable[[Values], Any]]]] = {}
+        # False where a value is part of the text, or is asked for with each execution.
+        self.repeatable = not self._compiled.literal_execute_params and not any(
+            bind.callable for bind in self._compiled.bind_names
+        )
+        self._texts: dict[tuple[tuple[int, int], ...], tuple[str, list[Callable[[Values], Any]]]] = {}
         columns = statement.selected_columns if isinstance(statement, Select) else statement.exported_columns
         self._returns = bool(columns)
         self._converts = [_result(column.type, dialect) for column in columns]
@@ -126,15 +130,19 @@ class _Prepared:
         return Rows((), cursor.rowcount, None)
 
     def _bound(self, values: Values) -> tuple[str, list[Any]]:
-        lengths = tuple(len(_list(bind, values)) for bind in self._lists.values()) if self._lists else ()
-        if lengths not in self._texts:
-            self._texts[lengths] = self._text(values)
-        text, parameters = self._texts[lengths]
+        shape: tuple[tuple[int, int], ...] = ()
+        if self._lists:
+            lists = {key: _list(bind, values) for key, bind in self._lists.items()}
+            values = {**values, **lists}
+            shape = tuple((len(each), _width(each)) for each in lists.values())
+        if shape not in self._texts:
+            self._texts[shape] = self._text(values)
+        text, parameters = self._texts[shape]
         return text, [each(values) for each in parameters]
 
     def _text(self, values: Values) -> tuple[str, list[Callable[[Values], Any]]]:
         """The text for IN lists of these lengths, and what finds each of its parameters among the values."""
-        lists = {key: _list(bind, values) for key, bind in self._lists.items()}
+        lists = {key: values[key] for key in self._lists}
         binds = self._compiled.bind_names
         state = self._compiled.construct_expanded_state({each.key: lists.get(each.key) for each in binds})
         found: dict[str, Callable[[Values], Any]] = {}
@@ -142,11 +150,10 @@ class _Prepared:
             if not bind.expanding:
                 found[name] = self._value(bind)
                 continue
-            given = lists[bind.key]
-            width = len(given[0]) if given and isinstance(given[0], tuple) else 0
+            width = _width(lists[bind.key])
             for place, expanded in enumerate(state.parameter_expansion[name]):
                 convert = cast(_Convert | None, state.processors.get(expanded))
-                found[expanded] = _element(bind, place, width, convert)
+                found[expanded] = _element(bind.key, place, width, convert)
         return state.statement, [found[name] for name in state.positiontup or ()]
 
     def _value(self, bind: BindParameter[Any]) -> Callable[[Values], Any]:
@@ -187,7 +194,7 @@ class _Prepared:
         return DBAPIError.instance(text, None, error, kind, hide_parameters=True, dialect=self._dialect)
 
 
-_Shapes = dict[tuple[bool, tuple[str, ...]], _Prepared]
+_Shapes = dict[tuple[bool, tuple[str, ...]], _Prepared | None]
 _seen: WeakSet[Any] = WeakSet()
 _statements: WeakKeyDictionary[Any, _Shapes] = WeakKeyDictionary()
 
@@ -206,10 +213,10 @@ def _prepared(statement: Any, parameters: Any, dialect: Dialect, *, many: bool) 
         return None
     # A statement that reads is the same whatever is given with it; one that writes has a column for each key.
     keys = () if isinstance(statement, Select) else tuple((parameters[0] if many else parameters) or ())
-    prepared = shapes.get((many, keys))
-    if prepared is None:
-        prepared = shapes[many, keys] = _Prepared(statement, keys, dialect, many=many)
-    return prepared
+    if (many, keys) not in shapes:
+        prepared = _Prepared(statement, keys, dialect, many=many)
+        shapes[many, keys] = prepared if prepared.repeatable else None
+    return shapes[many, keys]
 
 
 def _row_of(names: Sequence[str]) -> type[Any]:
@@ -230,17 +237,21 @@ def _converted(value: Any, convert: _Convert | None) -> Any:
 
 
 def _list(bind: BindParameter[Any], values: Values) -> Sequence[Any]:
-    return cast(Sequence[Any], values.get(bind.key, bind.effective_value))
+    given = values.get(bind.key, bind.effective_value)
+    return given if type(given) is list else list(given)
 
 
-def _element(
-    bind: BindParameter[Any], place: int, width: int, convert: _Convert | None
-) -> Callable[[Values], Any]:
+def _width(elements: Sequence[Any]) -> int:
+    """The number of values in each element of an IN list of tuples; 0 where its elements are values."""
+    return len(elements[0]) if elements and isinstance(elements[0], tuple | list) else 0
+
+
+def _element(key: str, place: int, width: int, convert: _Convert | None) -> Callable[[Values], Any]:
     """The value at a place of an IN list, whose elements are tuples of this width, or none where it is 0."""
     number, part = divmod(place, width) if width else (place, 0)
 
     def element(values: Values) -> Any:
-        value = _list(bind, values)[number]
+        value = values[key][number]
         return _converted(value[part] if width else value, convert)
 
     return element

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 from gateway.model.answer import Answer
 from gateway.model.circuit_breaker import CircuitBreaker, Pause
@@ -68,6 +68,14 @@ class Destinations(Protocol):
     async def turned(self, name: str, breaker: CircuitBreaker) -> None:
         """Writes the breaker; a pause stays as it is."""
         ...
+
+
+@runtime_checkable
+class AnsweringBackend(Protocol):
+    """A back-end to which answers come by themselves: it calls `woken` in the event loop whenever one has
+    come, so that nobody has to look for it."""
+
+    woken: Callable[[], None]
 
 
 class Backend(Protocol):

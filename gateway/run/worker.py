@@ -41,6 +41,7 @@ IDLE: Final = 0.5  # seconds between polls when nothing wakes a loop
 PENDING_RECEIPTS_EVERY: Final = 2.0
 REMIND_EVERY: Final = 10.0
 GIVE_UP_EVERY: Final = 10.0
+_ANSWERS: Final = 256  # that are taken in together: five for each declaration, whose commits they share
 
 log = structlog.get_logger()
 
@@ -303,7 +304,7 @@ class Node:
         return heard
 
     async def _hear(self, name: str, backend: Backend) -> bool:
-        said = await backend.answers(64)
+        said = await backend.answers(_ANSWERS)
         if said:
             own = await self._config.answers.take_in(name, said, speaks=name in self._config.accounts)
             for message in own:

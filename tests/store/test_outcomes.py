@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from adapters.store.database import Database, Transaction, sqlite_engine
 from adapters.store.outcomes import Outcomes
@@ -114,3 +116,78 @@ def test_a_query_that_fails_leaves_the_readers_at_work(tmp_path: Path) -> None:
     asyncio.run(run())
     asyncio.run(run())  # on another loop
     database.close()
+
+
+@pytest.mark.parametrize("error", [StopIteration, SystemExit, KeyboardInterrupt, MemoryError])
+def test_whatever_a_change_or_query_raises_reaches_its_task_alone(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    database = Database(sqlite_engine(tmp_path / "store.db"))
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE events (sequence INTEGER, digest TEXT, latest INTEGER)")
+
+    def raises(_argument: object) -> int:
+        raise error
+
+    async def told(work: Coroutine[Any, Any, int]) -> str:
+        try:
+            return str(await work)
+        except BaseException as raised:
+            return type(raised).__name__
+
+    async def run() -> list[str]:
+        seven = text("SELECT 7")
+
+        def sound(reader: Connection) -> int:
+            return int(reader.execute(seven).scalar_one())
+
+        works = [
+            database.read(raises if number % 4 == 1 else sound)
+            if number % 2
+            else database.write(raises if number % 4 == 2 else lambda to: sound(to.connection))
+            for number in range(40)
+        ]
+        async with asyncio.timeout(30):
+            return [await each for each in [asyncio.ensure_future(told(work)) for work in works]]
+
+    results = asyncio.run(run())
+    expected = "RuntimeError" if error is StopIteration else error.__name__
+    assert results == [expected if number % 4 in (1, 2) else "7" for number in range(40)]
+    database.close()
+
+
+def test_a_store_that_cannot_be_opened_is_told_each_time_and_opened_when_it_can(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    database = Database(sqlite_engine(folder / "store.db"))
+
+    async def run() -> None:
+        for _ in range(3):
+            with pytest.raises(OperationalError):
+                await database.read(lambda reader: reader.execute(text("SELECT 7")).scalar())
+            with pytest.raises(OperationalError):
+                await database.write(lambda to: to.connection.execute(text("SELECT 7")).scalar())
+        folder.mkdir()
+        for _ in range(3):
+            assert await database.read(lambda reader: reader.execute(text("SELECT 7")).scalar()) == 7
+
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await run()
+
+    asyncio.run(bounded())
+    database.close()
+
+
+def test_a_closed_store_refuses_at_once(tmp_path: Path) -> None:
+    database = Database(sqlite_engine(tmp_path / "store.db"))
+    database.close()
+
+    async def run() -> None:
+        with pytest.raises(RuntimeError, match="closed"):
+            await database.read(lambda _reader: None)
+        with pytest.raises(RuntimeError, match="closed"):
+            await database.write(lambda _to: None)
+
+    asyncio.run(run())
+    with pytest.raises(RuntimeError, match="closed"):
+        database.submit(lambda _to: None)

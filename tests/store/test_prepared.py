@@ -64,6 +64,14 @@ SELECTS: Final[dict[str, tuple[Any, list[dict[str, Any]]]]] = {
         select(c.name).where(tuple_(c.id, c.count).in_(bindparam("pairs", expanding=True))),
         [{"pairs": [(1, 0), (2, 5)]}, {"pairs": [(2, 5)]}, {"pairs": []}],
     ),
+    "in a set": (
+        select(c.name).where(c.name.in_(bindparam("set", expanding=True))).order_by(c.id),
+        [{"set": {"a", "b"}}, {"set": {"a": 1}.keys()}, {"set": ("b",)}],
+    ),
+    "in a list of lists": (
+        select(c.name).where(tuple_(c.id, c.count).in_(bindparam("lists", expanding=True))),
+        [{"lists": [[1, 0]]}, {"lists": [(1, 0)]}],
+    ),
     "with limit": (select(c.name).order_by(c.id).limit(bindparam("most")), [{"most": 1}, {"most": 9}]),
     "a function": (select(func.max(c.at).label("latest"), func.count()), [{}]),
     "a name of a method": (select(c.count, c.id.label("index")).order_by(c.id), [{}]),
@@ -206,3 +214,13 @@ def test_a_value_that_is_missing_is_an_error(connection: Connection) -> None:
         connection.execute(query, {"called": "a"})
     with pytest.raises(KeyError, match="called"):
         connection.execute(query, {})
+
+
+def test_a_value_that_is_part_of_the_text_is_that_of_each_execution(connection: Connection) -> None:
+    numbers = iter(range(1, 9))
+    literal = select(c.name).where(c.id == bindparam("number", literal_execute=True))
+    called = select(c.name).where(c.id == bindparam("number", callable_=lambda: next(numbers)))
+    for _ in range(3):
+        assert connection.execute(literal, {"number": 1}).scalars().all() == ["a"]
+        assert connection.execute(literal, {"number": 2}).scalars().all() == ["b"]
+    assert [connection.execute(called).scalars().all() for _ in range(3)] == [["a"], ["b"], []]

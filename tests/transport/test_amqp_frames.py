@@ -98,3 +98,9 @@ def test_a_frame_without_its_end_is_refused() -> None:
 def test_another_protocol_is_refused() -> None:
     (error,) = read([b"AMQP\x00\x00\x09\x01"])
     assert "protocol header" in str(error)
+
+
+@pytest.mark.parametrize("before", [b"", marshal(SENT[0], 1)])
+def test_a_frame_that_is_announced_too_large_is_not_waited_for(before: bytes) -> None:
+    announced = before + b"\x03\x00\x01\xff\xff\xff\xff" + bytes(1000)
+    assert isinstance(read([announced], ends=False)[-1], InvalidFrameError)

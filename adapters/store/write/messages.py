@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import bindparam, insert, select
 
 from adapters.store.apply import ACTOR, apply, apply_as_read
-from adapters.store.claims import TO_JUDGE, queue_for_judgement
+from adapters.store.claims import NONE, SOME, TO_JUDGE, queue_for_judgement
 from adapters.store.database import Database, Transaction
 from adapters.store.rows import received_of
 from adapters.store.tables.messages import messages
@@ -126,13 +126,14 @@ def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> 
 def _claim(
     transaction: Transaction, owner: str, limit: int, again: int | None, now: datetime, until: datetime
 ) -> list[Received]:
-    claimed = TO_JUDGE.claim(transaction, owner, limit, now, until)
+    if again is None:
+        claimed = TO_JUDGE.claim(transaction, owner, limit, now, until)
+    else:
+        most = min(again, limit)
+        claimed = TO_JUDGE.claim(transaction, owner, most, now, until, attempts=SOME) if most else []
+        rest = limit - len(claimed)
+        claimed += TO_JUDGE.claim(transaction, owner, rest, now, until, attempts=NONE) if rest else []
     claims = {claim.item: claim for _account, claim in claimed}
-    begun_before = [claim for claim in claims.values() if claim.attempts > 1]
-    for claim in () if again is None else begun_before[again:]:
-        del claims[claim.item]
-        before = {"attempts": claim.attempts - 1}
-        TO_JUDGE.put_back(transaction, owner, {claim.item: claim.fence}, now, changed=before)
     rows = transaction.connection.execute(_CHOSEN, {"chosen": list(claims)}) if claims else ()
     return [received_of(row, claims[row.seq].attempts, claims[row.seq].fence) for row in rows]
 

@@ -28,6 +28,10 @@ _UNFIT: Final = (ValueError, OverflowError, OSError, RecursionError, IndexError,
 
 _HEADER: Final = struct.Struct(">BHI")  # of a frame: type, channel, size
 _PIECE: Final = 256 * 1024  # bytes
+# A larger frame is not waited for: brokers send 128 KB at most unless they are told otherwise, and first
+# their properties.
+_LARGEST: Final = 64 * 1024 * 1024
+_LARGEST_FIRST: Final = 128 * 1024
 
 _read_time: Final = decode.timestamp
 
@@ -69,8 +73,12 @@ class _FrameReceiver(connection.FrameReceiver):
             if len(self._read) - self._at >= _HEADER.size:
                 if not self.started and self._read.startswith(b"AMQP"):
                     raise ProtocolSyntaxError("Unexpected AMQP protocol header")
+                size = _HEADER.unpack_from(self._read, self._at)[2]
+                if size > (_LARGEST if self.started else _LARGEST_FIRST):
+                    self._read.clear()
+                    raise InvalidFrameError(f"a frame of {size} bytes")
                 self.started = True
-                end = self._at + _HEADER.size + _HEADER.unpack_from(self._read, self._at)[2] + 1
+                end = self._at + _HEADER.size + size + 1
                 if end <= len(self._read):
                     whole = bytes(memoryview(self._read)[self._at : end])
                     self._at = end

@@ -332,7 +332,7 @@ def _store(home: Home, whole: bool) -> Words:
     looked_zh = "没有损坏的页" if whole else "可以读取（逐页检查请加 --whole）"
     return Words(
         f"{looked_zh}；内容有无改动请用 gateway audit verify 检查；暂停处理的报文 {held} 份",
-        f"{looked} (whether its rows are as written: gateway audit verify); {held} messages held",
+        f"{looked}; gateway audit verify checks that nothing in it was changed; {held} messages held",
     )
 
 

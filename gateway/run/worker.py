@@ -266,7 +266,7 @@ class Node:
     async def _decision(self, received: Received, now: datetime) -> Decision:
         """The judgement, or the decision to hold a message whose judgement failed by our own fault."""
         if received.attempts > CRASHES:
-            return _failed(received, f"{CRASHES} judgements of it crashed")
+            return _failed(received, f"{CRASHES} judgements of it crashed, or the node ended during them")
         try:
             return await self._config.judges.judge(received, now)
         except WorkerDied as died:

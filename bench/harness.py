@@ -1,5 +1,6 @@
 """Judging without a node: the pipeline on a real home, set up as in a worker process."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ class Harness:
         self.signer = home.signer()
         self.blobs = FilesystemBlobs(home.blobs)
         self._register = SqlRegister.of_one_thread(home.reader())
+        gc.freeze()  # as a worker process does
 
     def keep(self, sent: Sent) -> Received:
         """Stores the package's bytes as a blob; returns the message that it would become."""

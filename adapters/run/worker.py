@@ -1,5 +1,6 @@
 """One worker process: it judges, reads and signs what it is given, until it has exceeded its limits."""
 
+import gc
 import multiprocessing
 import signal
 import traceback
@@ -163,6 +164,7 @@ def _serve(home: Home, judging: Judging, memory: int, connection: Connection) ->
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     context = _WorkerContext(home, judging)
     spending = Spending(memory * 1024 * 1024)
+    gc.freeze()  # what is loaded stays, and need not be walked for garbage again and again
     connection.send(None)
     while True:
         try:

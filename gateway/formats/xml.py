@@ -18,6 +18,7 @@ XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 
+_SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 _PREFIXES: Final = 32
 _ATTRIBUTES: Final = 64
 _ELEMENTS: Final = 100_000
@@ -154,9 +155,18 @@ def _namespaces(root: etree._Element, text: bytes) -> list[tuple[str, str]]:
     """Every namespace declaration as (prefix, name), from the parsed tree. A regular expression over the
     bytes would also match text, and an attacker could make it take quadratic time."""
     own = [(prefix or "", name) for prefix, name in root.nsmap.items()]
-    if text.count(b"xmlns") <= len(own):  # usually all are on the root, and no walk is needed
+    declared = text.count(b"xmlns")
+    if declared <= len(own):
         return own
-    walked = etree.iterwalk(root, events=("start-ns",))
+    # Usually the others are all in the Signature, and the whole tree need not be walked.
+    signature = next(root.iterchildren(_SIGNATURE), None)
+    own += [] if signature is None else _declared(signature)
+    return own if declared <= len(own) else _declared(root)
+
+
+def _declared(element: etree._Element) -> list[tuple[str, str]]:
+    """The namespace declarations on an element and below it."""
+    walked = etree.iterwalk(element, events=("start-ns",))
     return [(prefix or "", name or "") for _, declared in walked if declared for prefix, name in [declared]]
 
 

@@ -92,8 +92,7 @@ def authorise(
                 raise MessageRejected(_about(Fault.REPLACED, "reference", evidence, facts, detail=latest.id))
             repeats = repeated_from(versions, facts.content)
         warnings = () if repeats is not None else _same_goods(register, facts, policy)
-        others = _other_traders(evidence, facts, party, register)
-        trader = register.party_called(others[0]) if others else party
+        trader, brokered = _trader(evidence, facts, party, register)
         _refuse_no_trader(evidence, facts, trader)
     return Authority(
         facts=facts,
@@ -101,7 +100,7 @@ def authorise(
         repeats=None if repeats is None else repeats.id,
         warnings=warnings,
         trader=trader,
-        brokered=len(others) > 0,
+        brokered=brokered,
     )
 
 
@@ -195,18 +194,19 @@ def _refuse_other_parties(evidence: Evidence, facts: Facts, party: Party) -> Non
         )
 
 
-def _other_traders(evidence: Evidence, facts: Facts, party: Party, register: Register) -> list[str]:
-    """The codes of the trader that are not the sender's own. Raises `MessageRejected` where its two codes are
-    not those of one party: a broker could pass for the trader by one code and declare by the other. An
-    unregistered code next to a code of a registered party counts as another party's."""
+def _trader(evidence: Evidence, facts: Facts, party: Party, register: Register) -> tuple[Party | None, bool]:
+    """The party that it is declared for, None where it is not registered, and whether that is another than
+    the sender. Raises `MessageRejected` where its two codes are not those of one party: a broker could pass
+    for the trader by one code and declare by the other. An unregistered code next to a code of a registered
+    party counts as another party's."""
     named = [facts.values[name] for name in _TRADER if name in facts.values]
     others = [code for code in named if not party.is_called(code)]
     if not others:
-        return []
-    parties = [each for code in named if (each := register.party_called(code)) is not None]
-    if not all(each.is_called(code) for each in parties for code in named):
+        return party, False
+    called = {code: register.party_called(code) for code in named}
+    if not all(each.is_called(code) for each in called.values() if each is not None for code in named):
         raise MessageRejected(_about(Fault.TRADERS_DIFFER, _TRADER[1], evidence, facts))
-    return others
+    return called[others[0]], True
 
 
 def _about(

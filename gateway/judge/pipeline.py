@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Final
 
 from gateway.families.families import Families
@@ -64,6 +65,9 @@ class Rules:
     routes: Routes
 
 
+# A package of at most so many bytes is read once, into memory.
+_SMALL: Final = 1024 * 1024
+
 # The stages that may be timed, in the order of the pipeline.
 STAGES: Final = (
     *("unpack", "validate", "verify", "authorise", "assess", "admit", "agency"),
@@ -111,6 +115,7 @@ def _judged(
         party, account = sender(received, register)
         context = ReceiptContext(party=party)
         arrival, limit = received.arrival, account.max_package
+        blob = _read_once(blob) if arrival.size <= _SMALL else blob
         pdf = unpack_pdf(arrival.name, blob, arrival.sha256, arrival.size, policy.pdf, limit)
         if pdf is not None:
             context = _context(party, pdf)
@@ -174,6 +179,12 @@ def _judged(
         trail=_trail(rules)
         | {"route": ", ".join(copy.route for copy in copies), "receipt": _digest(receipt)},
     )
+
+
+def _read_once(blob: Blob) -> Blob:
+    with blob() as stream:
+        body = stream.read()
+    return lambda: BytesIO(body)
 
 
 def _notices_of_use(

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date
 from decimal import Context, Decimal
-from functools import reduce
+from functools import cache, reduce
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -79,12 +79,15 @@ def judging(package: Package, policy: Policy) -> Iterator[None]:
 def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
     """The functions for lxml, over these code lists. A list that does not exist is a `KeyError`."""
 
+    @cache
+    def together(names: str) -> frozenset[str]:
+        return frozenset().union(*(lists[name] for name in names.split()))
+
     def code(_: object, names: str, value: Any) -> bool:
-        text = _string(value)
-        return any(text in lists[name] for name in names.split())
+        return _string(value) in together(names)
 
     def unlisted(_: object, names: str, nodes: list[etree._Element]) -> list[etree._Element]:
-        listed = _union(tuple(lists[name] for name in names.split()))
+        listed = together(names)
         strange = (node for node in nodes if (text := stripped(node.text)) and text not in listed)
         # No more of them are reported, and returning nodes takes lxml time quadratic in their number.
         return list(islice(strange, MOST_FINDINGS))
@@ -107,10 +110,6 @@ def functions(lists: Mapping[str, frozenset[str]]) -> Functions:
         (NAMESPACE, "agrees"): _agrees,
         (NAMESPACE, "scc"): lambda _, value: is_scc(_string(value)),
     }
-
-
-def _union(sets: tuple[frozenset[str], ...]) -> frozenset[str]:
-    return sets[0] if len(sets) == 1 else sets[0].union(*sets[1:])
 
 
 def _string(value: Any) -> str:

@@ -33,11 +33,11 @@ _XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
 _C14N: Final = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 _SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
-# Each part is digested with the namespaces in scope on it, and stands in the document without them.
+# Each part is digested with the namespaces in scope on it (`_in_scope`), and stands in the document without.
 _SCOPE: Final = f' xmlns="{NAMESPACE}" xmlns:ds="{_DS}" xmlns:xades="{_XADES}"'
 _METHOD: Final = f'<ds:DigestMethod Algorithm="{_SHA256}"></ds:DigestMethod>'
 _SIGNED_INFO: Final = (
-    "<ds:SignedInfo{scope}>"
+    "<ds:SignedInfo>"
     f'<ds:CanonicalizationMethod Algorithm="{_C14N}"></ds:CanonicalizationMethod>'
     '<ds:SignatureMethod Algorithm="{algorithm}"></ds:SignatureMethod>'
     '<ds:Reference Id="R{mark}" URI=""><ds:Transforms>'
@@ -50,11 +50,11 @@ _SIGNED_INFO: Final = (
     "</ds:SignedInfo>"
 )
 _KEY_INFO: Final = (
-    '<ds:KeyInfo{scope} Id="K{key}"><ds:X509Data>'
+    '<ds:KeyInfo Id="K{key}"><ds:X509Data>'
     "<ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
 )
 _PROPERTIES: Final = (
-    '<xades:SignedProperties{scope} Id="P{mark}"><xades:SignedSignatureProperties>'
+    '<xades:SignedProperties Id="P{mark}"><xades:SignedSignatureProperties>'
     "<xades:SigningTime>{at}</xades:SigningTime>"
     "<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>"
     f"{_METHOD}<ds:DigestValue>{{certificate}}</ds:DigestValue>"
@@ -117,9 +117,8 @@ class XadesSigner:
         self._algorithm = _MORE + ("rsa-sha256" if isinstance(key, rsa.RSAPrivateKey) else "ecdsa-sha256")
         self._certificate_digest = b64encode(hashlib.sha256(own.der).digest()).decode()
         # The same in each signature, so that it is digested once.
-        key_info = {"key": own.fingerprint[:16], "certificate": own.base64}
-        self._key_info = _KEY_INFO.format(scope="", **key_info)
-        self._key_info_digest = _digest(_KEY_INFO.format(scope=_SCOPE, **key_info))
+        self._key_info = _KEY_INFO.format(key=own.fingerprint[:16], certificate=own.base64)
+        self._key_info_digest = _digest(_in_scope("ds:KeyInfo", self._key_info))
 
     def sign(self, root: etree._Element) -> bytes:
         """See `signers.Signer`. Comments are left out. Raises `JudgementDeferred` outside the validity of the
@@ -155,25 +154,23 @@ class XadesSigner:
         """The Signature element for a document in canonical form."""
         digest = hashlib.sha256(document)
         mark = digest.hexdigest()[:16]  # in its Ids, so that they differ from those of other documents
-        properties = {
-            "mark": mark,
-            "at": now.isoformat(timespec="seconds"),
-            "certificate": self._certificate_digest,
-        }
-        signed_info = {
-            "mark": mark,
-            "algorithm": self._algorithm,
-            "document": b64encode(digest.digest()).decode(),
-            "properties": _digest(_PROPERTIES.format(scope=_SCOPE, **properties)),
-            "key": self.fingerprint[:16],
-            "key_info": self._key_info_digest,
-        }
+        properties = _PROPERTIES.format(
+            mark=mark, at=now.isoformat(timespec="seconds"), certificate=self._certificate_digest
+        )
+        signed_info = _SIGNED_INFO.format(
+            mark=mark,
+            algorithm=self._algorithm,
+            document=b64encode(digest.digest()).decode(),
+            properties=_digest(_in_scope("xades:SignedProperties", properties)),
+            key=self.fingerprint[:16],
+            key_info=self._key_info_digest,
+        )
         return _SIGNATURE.format(
             mark=mark,
-            signed_info=_SIGNED_INFO.format(scope="", **signed_info),
-            value=self._value(_SIGNED_INFO.format(scope=_SCOPE, **signed_info).encode()),
+            signed_info=signed_info,
+            value=self._value(_in_scope("ds:SignedInfo", signed_info).encode()),
             key_info=self._key_info,
-            properties=_PROPERTIES.format(scope="", **properties),
+            properties=properties,
         )
 
     def _value(self, content: bytes) -> str:
@@ -192,6 +189,11 @@ class XadesSigner:
             raise UnsoundSignature(refused.findings[0].en) from refused
         if etree.tostring(result.root, method="c14n") != document:
             raise UnsoundSignature("the document that was signed is another")
+
+
+def _in_scope(name: str, part: str) -> str:
+    """The part, an element of this name, with the namespaces in scope on it."""
+    return f"<{name}{_SCOPE}{part[len(name) + 1 :]}"
 
 
 def _digest(text: str) -> str:

@@ -30,6 +30,7 @@ from gateway.families.facts import (
 from gateway.families.notice_texts import NoticeTexts
 from gateway.families.schema import Schema
 from gateway.families.schematron import RuleSet
+from gateway.formats.reading import stripped
 from gateway.formats.wrapper import Wrapper
 from gateway.model.answer import AnswerKind
 from gateway.model.faults import Fault, Finding, MessageRejected, finding
@@ -158,8 +159,9 @@ class MessageType:
         """
         found = self._plain.elements(root)
         values = {
-            name: text(path(root)) if path is not None else text(found.get(name, ""))
+            name: text(path(root)) if path is not None else stripped(found[name].text)
             for name, path in self._facts.items()
+            if path is not None or name in found
         }
         values |= {name: total(path(root)) for name, path in self._numbers.items()}
         values |= {name: texts(path(root)) for name, path in self._lists.items()}

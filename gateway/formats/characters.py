@@ -29,7 +29,7 @@ _UNSEEN_BEYOND: Final = (
 # Any character beyond the first plane is suspect: each range there would slow the search down.
 _SUSPECT: Final = re.compile(f"[{_UNSEEN}{FURTHER_SPACE}\U00010000-\U0010ffff]")
 _BROKEN: Final = re.compile(f"[{_UNSEEN}{_UNSEEN_BEYOND}{FURTHER_SPACE}\t\r\n]")
-_WITH_ATTRIBUTES: Final = etree.XPath("/descendant::*[@*]")
+_ATTRIBUTES: Final = etree.XPath("/descendant::*/@*")  # their values, each of which knows its element
 _SIGNATURE: Final = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
 
@@ -84,7 +84,8 @@ def _in_texts(
 
 
 def _in_attributes(root: etree._Element, free: Set[str], private: Set[str]) -> Iterator[Finding]:
-    for element in _WITH_ATTRIBUTES(root):
+    strange = (value.getparent() for value in _ATTRIBUTES(root) if first_strange(value))
+    for element in dict.fromkeys(strange):
         for name, value in element.attrib.items():
             if (character := first_strange(value)) and not _is_free(element, free):
                 called = etree.QName(name).localname

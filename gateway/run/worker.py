@@ -36,6 +36,9 @@ from gateway.run.claims import LEASE, RENEW_EVERY, TAKE_OVER_EVERY, Claims
 from gateway.run.ports import Judges, MessageStore, WorkerDied
 
 CRASHES: Final = 3  # judgements of one message that may crash before it is held
+# Ends of the node during judgements of one message before it is held: more, since whatever kills a node again
+# and again meets sound messages, too.
+NODE_ENDS: Final = 10
 _SET_BACK: Final = timedelta(seconds=1)  # a smaller step is ordinary clock correction
 IDLE: Final = 0.5  # seconds between polls when nothing wakes a loop
 PENDING_RECEIPTS_EVERY: Final = 2.0
@@ -265,8 +268,8 @@ class Node:
 
     async def _decision(self, received: Received, now: datetime) -> Decision:
         """The judgement, or the decision to hold a message whose judgement failed by our own fault."""
-        if received.attempts > CRASHES:
-            return _failed(received, f"{CRASHES} judgements of it crashed, or the node ended during them")
+        if received.attempts > NODE_ENDS:
+            return _failed(received, f"the node ended {NODE_ENDS} times while it was judged")
         try:
             return await self._config.judges.judge(received, now)
         except WorkerDied as died:

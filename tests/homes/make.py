@@ -39,7 +39,7 @@ from adapters.store.tables.messages import deliveries, messages, obligations, re
 from adapters.store.tables.queues import to_judge, to_post, to_request
 from adapters.store.write.messages import SqlMessages
 from gateway.model.states import DeliveryState, State
-from gateway.run.worker import CRASHES
+from gateway.run.worker import NODE_ENDS
 from tests.support.association import ACCOUNT as ASSOCIATION
 from tests.support.association import agreement, agreement_document, signed_notice
 from tests.support.declarations import Declaration, enterprise, owing_nothing
@@ -95,7 +95,7 @@ def main() -> None:
         killed_at = datetime.now(UTC)
         _put_back(node, "PUT-BACK-1", killed_at + PUT_BACK_FOR)
         crashed = select(messages.c.seq).where(messages.c.name == "CRASHED-1.xml").scalar_subquery()
-        _set(node, update(to_judge).where(to_judge.c.item == crashed).values(attempts=CRASHES))
+        _set(node, update(to_judge).where(to_judge.c.item == crashed).values(attempts=NODE_ENDS))
         with _customs(node) as customs:
             customs.execute("INSERT INTO answers (key, name, body) VALUES (?, ?, ?)", number)
         _check(node)
@@ -216,7 +216,7 @@ def _check(node: Mortal) -> None:
     assert violations(node.home) == []
     kinds = {
         "claimed": len(_claimed(node)),
-        "claimed for the last time": _count(node, to_judge, to_judge.c.attempts == CRASHES),
+        "claimed for the last time": _count(node, to_judge, to_judge.c.attempts == NODE_ENDS),
         "put back": _count(node, to_judge, to_judge.c.due_at > datetime.now(UTC)),
         "received": _count(node, messages, messages.c.state == State.RECEIVED),
         "woken": _count(

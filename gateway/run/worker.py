@@ -44,6 +44,9 @@ IDLE: Final = 0.5  # seconds between polls when nothing wakes a loop
 PENDING_RECEIPTS_EVERY: Final = 2.0
 REMIND_EVERY: Final = 10.0
 GIVE_UP_EVERY: Final = 10.0
+# Bytes of packages beyond which no more is claimed than keeps the workers at work: large ones of one account,
+# which take seconds each, must not lie before everybody's.
+_MANY_BYTES: Final = 1024 * 1024
 _ANSWERS: Final = 256  # that are taken in together: five for each declaration, whose commits they share
 
 log = structlog.get_logger()
@@ -81,6 +84,7 @@ class Node:
         self._heard = asyncio.Event()
         self._stopping = asyncio.Event()
         self._judging = 0
+        self._judging_bytes = 0  # the sizes of their packages
         self._judging_again = 0  # of these, those whose judgement began before and came to no end
         self._latest: datetime | None = None  # the last time that the clock showed
         self._at_work: set[asyncio.Task[None]] = set()
@@ -180,13 +184,17 @@ class Node:
         free = slots - self._judging
         # The end of a judgement wakes this loop. It claims several at a time, since the others keep the
         # workers at work meanwhile.
-        if free < max(1, slots // 4):
+        at_once = 2 * self._config.judges.workers
+        if free < max(1, slots // 4) or (self._judging >= at_once and self._judging_bytes >= _MANY_BYTES):
             return False
         # What broke off may have broken the node: no more of it than is judged at the same time, so that
         # another crash counts against nothing that was only waiting for a worker.
         again = max(0, self._config.judges.workers - self._judging_again)
-        claimed = await self._config.messages.claim(free, self._config.clock(), LEASE, again=again)
+        claimed = await self._config.messages.claim(
+            min(free, at_once), self._config.clock(), LEASE, again=again
+        )
         self._judging += len(claimed)
+        self._judging_bytes += sum(received.arrival.size for received in claimed)
         self._judging_again += sum(received.attempts > 1 for received in claimed)
         for received in claimed:
             self._start(self._judge(received))
@@ -248,6 +256,7 @@ class Node:
                     log.warning("decision came too late", message=message, attempt=received.attempts)
         finally:
             self._judging -= 1
+            self._judging_bytes -= received.arrival.size
             self._judging_again -= received.attempts > 1
             self._arrived.set()
 
@@ -269,7 +278,7 @@ class Node:
     async def _decision(self, received: Received, now: datetime) -> Decision:
         """The judgement, or the decision to hold a message whose judgement failed by our own fault."""
         if received.attempts > NODE_ENDS:
-            return _failed(received, f"the node ended {NODE_ENDS} times while it was judged")
+            return _failed(received, f"{NODE_ENDS} judgements of it came to no end")
         try:
             return await self._config.judges.judge(received, now)
         except WorkerDied as died:
@@ -281,7 +290,7 @@ class Node:
             )
             if received.attempts < CRASHES:
                 raise
-            return _failed(received, f"{CRASHES} judgements of it crashed; the last: {died}")
+            return _failed(received, f"{received.attempts} judgements of it crashed; the last: {died}")
         except JudgementDeferred:
             raise
         except Exception as error:

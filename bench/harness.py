@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.cli.init.init import create_home
 from adapters.home.home import Home
+from adapters.store.prepared import PreparedConnection
 from adapters.store.read.register import SqlRegister
 from bench.traffic import ACCOUNT, Sent
 from gateway.judge.pipeline import judge
@@ -37,7 +38,7 @@ class Harness:
         self.rules = home.rules()
         self.signer = home.signer()
         self.blobs = FilesystemBlobs(home.blobs)
-        self._register = SqlRegister.of_one_thread(home.reader())
+        self._register = SqlRegister.over(PreparedConnection(home.reader()))
         gc.freeze()  # as a worker process does
 
     def keep(self, sent: Sent) -> Received:

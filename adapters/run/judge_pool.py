@@ -2,30 +2,47 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from queue import LifoQueue
 from threading import Lock
 from typing import Final, TypeVar
 
+import structlog
+
 from adapters.home.home import Home
-from adapters.run.worker import CONTEXT, Exhausted, Judgement, Judging, RaisedError, ReadAnswer, Task, Worker
-from gateway.model.answer import CustomsAnswer
+from adapters.run.worker import (
+    CONTEXT,
+    Exhausted,
+    Judgement,
+    JudgementFailed,
+    Judging,
+    RaisedError,
+    Task,
+    Worker,
+)
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred
 from gateway.model.message import Receipt, Received
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.monitor.observer import UNOBSERVED, Observer
-from gateway.respond.answer import Unreadable
+from gateway.respond.decide_answers import unreadable
+from gateway.respond.ports import DecidedAnswers, ReceivedAnswer
 from gateway.run.ports import WorkerDied
 
 T = TypeVar("T")
 
 # Judgements claimed for each worker: enough to keep it at work during a commit, so that one commit has the
 # decisions of many.
-_WINDOW: Final = 16
+_WINDOW: Final = 32
+# Small messages that are judged for the first time go to a worker together. A larger one, and one whose
+# judgement came to no end before, goes alone: whatever ends the worker is its doing.
+_BATCH: Final = 8
+_SMALL: Final = 64 * 1024  # bytes of the package
 _AGAIN_SECONDS: Final = 5.0  # between two attempts to start a worker
 # Added to the seconds that any message may take. An idle machine reads 200 MB a second.
 _BYTES_PER_SECOND: Final = 10_000_000
@@ -36,8 +53,29 @@ _SECONDS_TO_READ: Final = 10.0  # an answer of 32 MB takes half a second
 _PATIENCE: Final = 10.0  # seconds on the clock for each second of CPU time
 
 
-class JudgementFailed(Exception):
-    """The exception of a worker, as text: exceptions cannot be fully passed between processes."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A message that waits to be judged."""
+
+    received: Received
+    now: datetime
+    decision: asyncio.Future[Decision]
+
+    @property
+    def shares(self) -> bool:
+        """Whether it is judged together with others."""
+        return self.received.arrival.size <= _SMALL and self.received.attempts == 1
+
+    def end(self, decision: Decision) -> None:
+        if not self.decision.done():
+            self.decision.set_result(decision)
+
+    def fail(self, error: Exception) -> None:
+        if not self.decision.done():
+            self.decision.set_exception(error)
 
 
 class _Pool:
@@ -81,8 +119,8 @@ class _Pool:
 
 
 class WorkerJudges:
-    """gateway.run.ports.Judges and gateway.model.signers.Signers. A worker that dies takes one judgement with
-    it and is replaced."""
+    """gateway.run.ports.Judges, gateway.respond.ports.AnswerDeciders and gateway.model.signers.Signers. A
+    worker that dies takes one judgement with it and is replaced; what it had besides is judged again."""
 
     def __init__(
         self,
@@ -108,9 +146,8 @@ class WorkerJudges:
         self._observer = observer
         self.ailing = ""  # why the last worker did not start; empty if it did
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
-        # No more judgements than these lie before the workers, so that an answer of customs, for which a
-        # declaration waits already, is read and signed after at most two.
-        self._next = asyncio.Semaphore(2 * self._count)
+        self._waiting: deque[_Waiting] = deque()
+        self._batches: set[asyncio.Task[None]] = set()  # with the workers, or next for them
         self._pool = _Pool(home, judging, self._count, memory)
         self._changing = Lock()
 
@@ -145,32 +182,88 @@ class WorkerJudges:
         return self._count
 
     async def judge(self, received: Received, now: datetime) -> Decision:
-        async with self._next:
-            return await self._judged(received, now)
+        waiting = _Waiting(received, now, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._hand_on()
+        return await waiting.decision
 
-    async def _judged(self, received: Received, now: datetime) -> Decision:
-        seconds = self._seconds + received.arrival.size / _BYTES_PER_SECOND
-        task: Task = ("judge", received, now)
+    def _hand_on(self) -> None:
+        # No more batches than these lie before the workers, so that an answer of customs, for which a
+        # declaration waits already, is decided after at most two.
+        while self._waiting and len(self._batches) < 2 * self._count:
+            # The workers share what waits.
+            most = min(_BATCH, -(-len(self._waiting) // self._count))
+            batch = [self._waiting.popleft()]
+            while batch[0].shares and len(batch) < most and self._waiting[0].shares:
+                batch.append(self._waiting.popleft())
+            task = asyncio.create_task(self._judge(batch))
+            self._batches.add(task)
+            task.add_done_callback(self._handed)
+
+    def _handed(self, batch: asyncio.Task[None]) -> None:
+        self._batches.discard(batch)
+        self._hand_on()
+
+    async def _judge(self, batch: Sequence["_Waiting"]) -> None:
+        if len(batch) > 1:
+            try:
+                outcomes = await self._outcomes(batch)
+            except Exception as error:
+                # One of them is to blame; so that it harms no other, each is judged alone.
+                log.warning("judged one by one", messages=len(batch), why=type(error).__name__)
+            else:
+                for each, outcome in zip(batch, outcomes, strict=True):
+                    self._end(each, outcome)
+                return
+        for each in batch:
+            try:
+                self._end(each, await self._alone(each))
+            except Exception as error:
+                each.fail(error)
+
+    async def _outcomes(
+        self, batch: Sequence["_Waiting"], *, fresh: bool = False
+    ) -> Sequence[Judgement | RaisedError]:
+        given = [(each.received, each.now, self._seconds_for(each.received)) for each in batch]
+        seconds = sum(seconds for _received, _now, seconds in given)
+        outcomes: Sequence[Judgement | RaisedError]
+        outcomes = await self._ask(("judge", tuple(given)), list, seconds, fresh=fresh)
+        return outcomes
+
+    def _seconds_for(self, received: Received) -> float:
+        return self._seconds + received.arrival.size / _BYTES_PER_SECOND
+
+    async def _alone(self, waiting: "_Waiting") -> Judgement | RaisedError:
         try:
-            judgement = await self._ask(task, Judgement, seconds)
+            (outcome,) = await self._outcomes([waiting])
         except Exhausted:
             # Perhaps earlier work left too little memory in that worker: try once more with a new one.
             try:
-                judgement = await self._ask(task, Judgement, seconds, alone=True)
+                (outcome,) = await self._outcomes([waiting], fresh=True)
             except Exhausted as spent:
-                refused: Task = ("too_costly", received, now, spent.limit, spent.limit_zh)
-                return await self._ask(refused, Decision, self._seconds)
-        self._observer.timed(received.arrival.id, judgement.timings)
-        return judgement.decision
+                refused: Task = ("too_costly", waiting.received, waiting.now, spent.limit, spent.limit_zh)
+                return Judgement(await self._ask(refused, Decision, self._seconds), ())
+        return outcome
 
-    async def parsed(self, answer: bytes) -> CustomsAnswer | None:
+    def _end(self, waiting: "_Waiting", outcome: Judgement | RaisedError) -> None:
+        if isinstance(outcome, RaisedError):
+            waiting.fail(outcome.exception())
+        else:
+            self._observer.timed(waiting.received.arrival.id, outcome.timings)
+            waiting.end(outcome.decision)
+
+    async def decided(self, answers: Sequence[ReceivedAnswer]) -> DecidedAnswers:
         try:
-            read = await self._ask(("told", answer), ReadAnswer, self._seconds_to_read)
+            return await self._ask(("answers", tuple(answers)), DecidedAnswers, self._seconds_to_read)
         except WorkerDied as died:
-            raise Unreadable(str(died)) from None
-        if read.unreadable:
-            raise Unreadable(read.unreadable)
-        return read.parsed
+            if len(answers) == 1:
+                return DecidedAnswers(chains=((unreadable(answers[0], str(died)),),))
+        # One of them is to blame, and is found by halving.
+        middle = len(answers) // 2
+        first, rest = [await self.decided(half) for half in (answers[:middle], answers[middle:])]
+        return DecidedAnswers(
+            chains=first.chains + rest.chains, no_answers=first.no_answers + rest.no_answers
+        )
 
     async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
         return await self._ask(("pending_receipt", pending, now), Receipt, self._seconds)
@@ -183,22 +276,22 @@ class WorkerJudges:
         self._threads.shutdown()
         self._pool.end()
 
-    async def _ask(self, task: Task, kind: type[T], seconds: float, *, alone: bool = False) -> T:
+    async def _ask(self, task: Task, kind: type[T], seconds: float, *, fresh: bool = False) -> T:
         loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(self._threads, self._do, task, seconds, alone)
+        outcome = await loop.run_in_executor(self._threads, self._do, task, seconds, fresh)
         if isinstance(outcome, kind):
             return outcome
-        if isinstance(outcome, RaisedError) and outcome.again is not None:
-            raise JudgementDeferred(outcome.text, outcome.again)
+        if isinstance(outcome, RaisedError):
+            raise outcome.exception()
         raise JudgementFailed(str(outcome))
 
-    def _do(self, task: Task, seconds: float, alone: bool) -> object:
+    def _do(self, task: Task, seconds: float, fresh: bool) -> object:
         with self._changing:
             # A worker is always free: no more threads work here than a pool has workers.
             pool = self._pool
             worker = pool.idle.get_nowait()
         try:
-            if worker is not None and alone:
+            if worker is not None and fresh:
                 worker.end()
                 worker = None
             worker = worker or self._started(pool)

@@ -108,15 +108,12 @@ async def running(home: Home) -> AsyncIterator[Running]:
             for name, each in settings.backend.items()
         }
         outbox = SqlOutbox(database, timedelta(hours=policy.answer.due_hours))
-        answers = CustomsAnswers(
-            *(SqlAnswers(database, clock), register, families, policy, judges, clock),
-            monitor.observer,
-        )
+        answers = CustomsAnswers(SqlAnswers(database, clock), judges, clock, monitor.observer)
         reminders = Reminders(SqlDocumentRequests(database), register, judges, policy, clock)
 
         def judge_by(policy: Policy) -> None:
             outbox.answer_within = timedelta(hours=policy.answer.due_hours)
-            answers.policy = reminders.policy = policy
+            reminders.policy = policy
             monitor.judge_by(policy)
 
         reload = Reloader(home, in_force, judges, database, clock, judge_by, renewals)
@@ -164,7 +161,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         await stack.enter_async_context(_at_work(node))
         account, mailbox = partial(_account, register), SqlMailbox(database)
         room = Allowances(
-            database, home.path, settings.disk.reserve_percent, lambda: answers.policy, clock
+            database, home.path, settings.disk.reserve_percent, lambda: reminders.policy, clock
         ).room
         visits = await stack.enter_async_context(
             visited_partners(

@@ -4,6 +4,8 @@ import gc
 import multiprocessing
 import signal
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,27 +17,28 @@ from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.run.worker_limits import Spending
+from adapters.store.prepared import PreparedConnection
+from adapters.store.read.answered_declarations import SqlDeclarations
 from adapters.store.read.register import SqlRegister
 from gateway.config.bad_settings import BadSettings
-from gateway.families.families import Families
 from gateway.formats.certificates import Unusable
 from gateway.formats.signing import XadesSigner
 from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt, too_costly
-from gateway.model.answer import CustomsAnswer
 from gateway.model.decision import Decision
-from gateway.model.faults import JudgementDeferred, MessageRejected
+from gateway.model.faults import JudgementDeferred
 from gateway.model.message import Received
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.policy import Policy
 from gateway.model.routes import Routes
-from gateway.respond.answer import NoAnswer, read
+from gateway.respond.decide_answers import AnswerRules, decided
+from gateway.respond.ports import ReceivedAnswer
 from gateway.run.ports import WorkerDied
 
 Task = (
-    tuple[Literal["judge"], Received, datetime]
+    tuple[Literal["judge"], tuple[tuple[Received, datetime, float], ...]]
     | tuple[Literal["too_costly"], Received, datetime, str, str]
-    | tuple[Literal["told"], bytes]
+    | tuple[Literal["answers"], tuple[ReceivedAnswer, ...]]
     | tuple[Literal["pending_receipt"], PendingReceipt, datetime]
     | tuple[Literal["sign"], tuple[bytes, ...]]
 )
@@ -127,14 +130,12 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadAnswer:
-    parsed: CustomsAnswer | None
-    unreadable: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class _Spent:
     """The work took too much memory: its result does not count."""
+
+
+class JudgementFailed(Exception):
+    """The exception of a worker, as text: exceptions cannot be fully passed between processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,11 @@ class RaisedError:
 
     text: str
     again: float | None = None
+
+    def exception(self) -> Exception:
+        if self.again is None:
+            return JudgementFailed(self.text)
+        return JudgementDeferred(self.text, self.again)
 
 
 class _Stages:
@@ -172,8 +178,8 @@ def _serve(home: Home, judging: Judging, memory: int, connection: Connection) ->
         except EOFError:
             return
         spending.begin(seconds)
-        outcome = _outcome(context, task)
-        if isinstance(outcome, _Spent) or spending.exceeded:
+        outcome = _outcome(context, task, spending)
+        if outcome is None or spending.exceeded:
             connection.send(_Spent())
             return
         connection.send(outcome)
@@ -183,44 +189,78 @@ class _WorkerContext:
     """What a worker works with, created once."""
 
     def __init__(self, home: Home, judging: Judging) -> None:
-        self.families = home.families()
-        self.rules = Rules(families=self.families, policy=judging.policy, routes=judging.routes)
+        families = home.families()
+        self._connection = PreparedConnection(home.reader())
+        self.rules = Rules(families=families, policy=judging.policy, routes=judging.routes)
         self.signer = XadesSigner(judging.key, judging.certificate, utc_now)
-        self.register = SqlRegister.of_one_thread(home.reader())
+        self.register = SqlRegister.over(self._connection)
         self.blobs = FilesystemBlobs(home.blobs)
+        self.answer_rules = AnswerRules(
+            families=families,
+            policy=judging.policy,
+            declarations=SqlDeclarations(self._connection),
+            parties=self.register,
+            signer=self.signer,
+            clock=utc_now,
+        )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read meanwhile is of one moment, which also costs less for each query."""
+        self._connection.exec_driver_sql("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.exec_driver_sql("ROLLBACK")
 
 
-def _outcome(context: _WorkerContext, task: Task) -> object:
+def _outcome(context: _WorkerContext, task: Task, spending: Spending) -> object:
+    """None where it took too much memory."""
     at_it = (context.rules, context.register, context.signer)
     try:
         match task:
-            case ("judge", received, now):
-                blob = partial(context.blobs.open, received.arrival.sha256)
-                stages = _Stages()
-                decision = judge(received, blob, *at_it, now, stages.mark)
-                return Judgement(decision, tuple(stages.taken))
+            case ("judge", batch):
+                return _judged(context, batch, spending)
             case ("too_costly", received, now, limit, limit_zh):
                 return too_costly(received, limit, limit_zh, *at_it, now)
-            case ("told", answer):
-                return _read(answer, context.families)
+            case ("answers", answers):
+                with context.snapshot():
+                    return decided(answers, context.answer_rules)
             case ("pending_receipt", pending, now):
                 return pending_receipt(pending, *at_it, now)
             case ("sign", documents):
                 return tuple(context.signer.sign(trusted(document)) for document in documents)
-    except JudgementDeferred as deferred:
-        return RaisedError(str(deferred), deferred.seconds)
     except MemoryError:
-        return _Spent()
+        return None
     except Exception as error:
-        # The place of the error, but not the exception's text: that may quote the message.
-        where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
-        return RaisedError(f"{type(error).__name__}\n{where}")
+        return _raised(error)
 
 
-def _read(answer: bytes, families: Families) -> ReadAnswer:
-    try:
-        return ReadAnswer(read(answer, families))
-    except NoAnswer:
-        return ReadAnswer(None)
-    except MessageRejected as refused:
-        return ReadAnswer(None, str(refused))
+def _judged(
+    context: _WorkerContext, batch: Sequence[tuple[Received, datetime, float]], spending: Spending
+) -> object:
+    outcomes = list[Judgement | RaisedError]()
+    # A large message may take long, and the store's log cannot be cut before the snapshot ends.
+    with context.snapshot() if len(batch) > 1 else nullcontext():
+        for received, now, seconds in batch:
+            spending.begin(seconds)
+            stages = _Stages()
+            try:
+                blob = partial(context.blobs.open, received.arrival.sha256)
+                decision = judge(
+                    received, blob, context.rules, context.register, context.signer, now, stages.mark
+                )
+                outcomes.append(Judgement(decision, tuple(stages.taken)))
+            except MemoryError:
+                raise
+            except Exception as error:
+                outcomes.append(_raised(error))
+    return outcomes
+
+
+def _raised(error: Exception) -> RaisedError:
+    if isinstance(error, JudgementDeferred):
+        return RaisedError(str(error), error.seconds)
+    # The place of the error, but not the exception's text: that may quote the message.
+    where = "".join(traceback.format_tb(error.__traceback__, limit=-5))
+    return RaisedError(f"{type(error).__name__}\n{where}")

@@ -12,7 +12,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
-from adapters.store.outcomes import Outcome, Outcomes
+from adapters.store.outcomes import Outcome, Outcomes, PartialOutcome
 from adapters.store.prepared import PreparedConnection
 from adapters.store.tables.messages import events
 from gateway.model.message import ChainLink
@@ -66,6 +66,15 @@ def chained(before: str, entry: Mapping[str, object]) -> tuple[str, str]:
     digest, a line break and the text. Canonical: JSON with sorted keys, no white space, UTF-8."""
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text, hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+def results_of(outcomes: Sequence[T | BaseException]) -> list[T]:
+    """The results of `Database.write_all`. Raises the first exception, where there is one; the changes of the
+    others are committed all the same."""
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return cast(list[T], outcomes)
 
 
 class Unfinished(Exception):
@@ -147,7 +156,8 @@ _LAST_EVENT: Final = (
 )
 _INSERT_EVENT: Final = insert(events)
 
-_Job = tuple[Callable[[Transaction], Any], Future[Any] | Outcome]
+_Waiting = Future[Any] | Outcome | PartialOutcome
+_Job = tuple[Callable[[Transaction], Any], _Waiting]
 _Query = tuple[Callable[[Connection], Any], Outcome]
 _READERS: Final = 2
 
@@ -186,14 +196,24 @@ class Database:
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         self._refuse_if_closed()
-        outcome = self._outcome()
+        outcome = self._of_this_loop().new()
         self._jobs.put((change, outcome))
         result: T = await outcome.future
         return result
 
+    async def write_all(self, changes: Sequence[Callable[[Transaction], T]]) -> list[T | BaseException]:
+        """The same for several changes, of which each may fail by itself: its result, or what it raised."""
+        if not changes:
+            return []
+        self._refuse_if_closed()
+        whole, outcomes = self._of_this_loop().several(len(changes))
+        for job in zip(changes, outcomes, strict=True):
+            self._jobs.put(job)
+        return await whole
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         self._refuse_if_closed()
-        outcome = self._outcome()
+        outcome = self._of_this_loop().new()
         while len(self._readers) < _READERS:
             reader = threading.Thread(target=self._read_forever, name="store-read", daemon=True)
             self._readers.append(reader)
@@ -206,11 +226,11 @@ class Database:
         if self._closed:
             raise RuntimeError("the store is closed")
 
-    def _outcome(self) -> Outcome:
+    def _of_this_loop(self) -> Outcomes:
         loop = asyncio.get_running_loop()
         if self._outcomes is None or self._outcomes.loop is not loop:
             self._outcomes = Outcomes(loop)
-        return self._outcomes.new()
+        return self._outcomes
 
     def _read_forever(self) -> None:
         with ExitStack() as stack:
@@ -265,7 +285,7 @@ class Database:
 
 
 def _commit(connection: Connection, group: list[_Job]) -> None:
-    outcomes: list[tuple[Future[Any] | Outcome, Any, BaseException | None]] = []
+    outcomes: list[tuple[_Waiting, Any, BaseException | None]] = []
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         transaction = Transaction(connection)

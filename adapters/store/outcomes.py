@@ -6,6 +6,7 @@ futures do, costs more than most queries.
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -20,6 +21,12 @@ class Outcomes:
     def new(self) -> "Outcome":
         """To be called in the loop."""
         return Outcome(self, self.loop.create_future())
+
+    def several(self, count: int) -> "tuple[asyncio.Future[list[Any]], list[PartialOutcome]]":
+        """One future for the outcomes of several pieces of work, in their order: results, or the exceptions
+        that were raised. To be called in the loop; `count` is at least 1."""
+        whole = _Several(self, self.loop.create_future(), [None] * count, count)
+        return whole.future, [PartialOutcome(whole, place) for place in range(count)]
 
     def put(self, future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
         """From any thread."""
@@ -65,3 +72,32 @@ class Outcome:
 
     def set_exception(self, error: BaseException) -> None:
         self._outcomes.put(self.future, None, error)
+
+
+@dataclass(slots=True)
+class _Several:
+    outcomes: Outcomes
+    future: "asyncio.Future[list[Any]]"
+    results: list[Any]
+    missing: int
+
+
+class PartialOutcome:
+    """One of several (`Outcomes.several`), with the same methods. All are given by one thread."""
+
+    def __init__(self, whole: _Several, place: int) -> None:
+        self._whole = whole
+        self._place = place
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return not self._whole.future.cancelled()
+
+    def set_result(self, result: Any) -> None:
+        whole = self._whole
+        whole.results[self._place] = result
+        whole.missing -= 1
+        if not whole.missing:
+            whole.outcomes.put(whole.future, whole.results, None)
+
+    def set_exception(self, error: BaseException) -> None:
+        self.set_result(error)

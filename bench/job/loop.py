@@ -26,6 +26,7 @@ from typing import IO, Final
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.home import Home
+from adapters.store.prepared import PreparedConnection
 from adapters.store.read.register import SqlRegister
 from bench.job.answered import Answered, Given
 from bench.job.frames import Content, acknowledged, contents, published
@@ -80,7 +81,7 @@ class Job:
         self._rules = home.rules()
         self._signer = LeanSigner(home.signing_key.read_bytes(), home.certificate.read_text())
         self._blobs = FilesystemBlobs(home.blobs)
-        self._register = SqlRegister.of_one_thread(home.reader())
+        self._register = SqlRegister.over(PreparedConnection(home.reader()))
         parties = [each.account for each in self._register.parties() if each.account is not None]
         self._delivered = frozenset(
             account.name for account in parties if account.delivery is not Delivery.INBOX

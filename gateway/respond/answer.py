@@ -28,10 +28,6 @@ _ASKS: Final = {
 }
 
 
-class Unreadable(Exception):
-    """An answer cannot be read; the text says why, for operators."""
-
-
 class NoAnswer(MessageRejected):
     """A message of a known type that is not an answer."""
 

@@ -4,9 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from gateway.formats.notice_documents import Draft
 from gateway.model.answer import Answer, AnsweredDeclaration, AnswerEffect, CustomsAnswer
-from gateway.model.signers import Signers
 from gateway.model.states import State
 from gateway.model.transition import Refusal
 
@@ -14,15 +12,13 @@ from gateway.model.transition import Refusal
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
     """An answer with its declaration and its effect. The declaration is as the earlier answers of the same
-    chain leave it. `parked` is the id of the row where the answer waited, if it did. `drafts` are notices
-    that still have to be signed before they join the receipts of the effect."""
+    chain leave it. `parked` is the id of the row where the answer waited, if it did."""
 
     backend: str
     answer: Answer
     parsed: CustomsAnswer
     declaration: AnsweredDeclaration
     effect: AnswerEffect
-    drafts: tuple[Draft, ...] = ()
     parked: str | None = None
 
     @property
@@ -48,44 +44,59 @@ class Unmatched:
 
 
 Filed = Matched | Unmatched
+Chain = Sequence[Filed]  # answers to one declaration in order of arrival; or one answer without a declaration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
-    """An answer that waited for the SeqNo that it names."""
+class ReceivedAnswer:
+    """An answer as a back-end gave it; `parked` is the id of the row where it waited for its declaration, if
+    it did."""
 
-    id: str
     backend: str
     answer: Answer
+    parked: str | None = None
 
 
-class AnswerStore(Protocol):
-    """Stores answers, and finds the declarations that they belong to."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedAnswers:
+    """What answers that arrived together come to, their receipts signed. `no_answers` are messages of known
+    types that are no answers."""
 
-    async def target(
-        self, parsed: CustomsAnswer, key: str | None, backend: str
-    ) -> AnsweredDeclaration | None:
+    chains: tuple[Chain, ...]
+    no_answers: tuple[ReceivedAnswer, ...] = ()
+
+
+class Declarations(Protocol):
+    """The declarations that answers belong to. Synchronous: it is read inside worker processes."""
+
+    def target(self, parsed: CustomsAnswer, key: str | None, backend: str) -> AnsweredDeclaration | None:
         """The declaration that an answer belongs to: by submission key where the connection gives it, by
         SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
         Raises `Unclear` where two are possible, and where the numbers that it names belong to several."""
         ...
 
-    async def file(self, chain: Sequence[Filed]) -> Sequence[Filed] | Refusal:
-        """Writes answers, their effects and their receipts in one commit, and returns the new ones: a
-        repeated answer to the same declaration is not written again. Refused where a declaration has changed
-        since `target` was read; then nothing is written."""
+
+class AnswerStore(Protocol):
+    """The answers in the store."""
+
+    async def file(self, chains: Sequence[Chain]) -> Sequence[Sequence[Filed] | Refusal]:
+        """Writes the answers of each chain, their effects and their receipts in one commit, and returns for
+        each chain the new ones: a repeated answer to the same declaration is not written again. A chain is
+        refused where its declaration has changed since it was read; then nothing of it is written."""
         ...
 
-    async def parked(self, seq_no: str) -> Sequence[Parked]: ...
+    async def parked(self, seq_nos: Collection[str]) -> Sequence[ReceivedAnswer]:
+        """The answers that wait for a declaration with one of these SeqNos, in order of arrival."""
+        ...
 
 
-class AnswerReaders(Signers, Protocol):
-    """The worker processes, which also parse answers, so that a slow one does not block the node."""
+class AnswerDeciders(Protocol):
+    """The worker processes, which read, match and decide answers and sign what parties receive for them, so
+    that a slow one does not block the node."""
 
-    async def parsed(self, answer: bytes) -> CustomsAnswer | None:
-        """Parses an answer of customs (`answer.read`); None for a message of a known type that is no answer.
-        Raises `Unreadable`, also where reading it takes longer than any answer may, `JudgementDeferred`, or
-        anything else for a failure of our own."""
+    async def decided(self, answers: Sequence[ReceivedAnswer]) -> DecidedAnswers:
+        """`decide_answers.decided`. An answer on which a worker dies is held as unreadable. Raises
+        `JudgementDeferred`, or anything else for a failure of our own."""
         ...
 
 

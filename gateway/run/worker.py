@@ -85,6 +85,7 @@ class Node:
         self._stopping = asyncio.Event()
         self._judging = 0
         self._judging_bytes = 0  # the sizes of their packages
+        self._small = False  # whether the messages that were claimed last were small
         self._judging_again = 0  # of these, those whose judgement began before and came to no end
         self._latest: datetime | None = None  # the last time that the clock showed
         self._at_work: set[asyncio.Task[None]] = set()
@@ -184,15 +185,17 @@ class Node:
         free = slots - self._judging
         # The end of a judgement wakes this loop. It claims several at a time, since the others keep the
         # workers at work meanwhile.
-        at_once = 2 * self._config.judges.workers
-        if free < max(1, slots // 4) or (self._judging >= at_once and self._judging_bytes >= _MANY_BYTES):
+        few = 2 * self._config.judges.workers
+        if free < max(1, slots // 4) or (self._judging >= few and self._judging_bytes >= _MANY_BYTES):
             return False
         # What broke off may have broken the node: no more of it than is judged at the same time, so that
         # another crash counts against nothing that was only waiting for a worker.
         again = max(0, self._config.judges.workers - self._judging_again)
-        claimed = await self._config.messages.claim(
-            min(free, at_once), self._config.clock(), LEASE, again=again
-        )
+        # Sizes are known when a message is claimed: more are claimed at once after the last ones were small.
+        at_once = min(free, max(few, slots // 2) if self._small else few)
+        claimed = await self._config.messages.claim(at_once, self._config.clock(), LEASE, again=again)
+        if claimed:
+            self._small = sum(received.arrival.size for received in claimed) < _MANY_BYTES
         self._judging += len(claimed)
         self._judging_bytes += sum(received.arrival.size for received in claimed)
         self._judging_again += sum(received.attempts > 1 for received in claimed)

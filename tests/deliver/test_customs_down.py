@@ -43,7 +43,6 @@ from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.receipts import NS, read_gateway_receipt
 from tests.support.rendering import packed, render
-from tests.support.validating import families
 
 SECOND: Final = timedelta(seconds=1)
 ACCOUNT: Final = "broker-aa"
@@ -181,9 +180,7 @@ class World:
                 messages=harness.messages,
                 claims=SqlClaims(harness.database),
                 dispatch=self.dispatch,
-                answers=CustomsAnswers(
-                    answer_store, harness.register, families(), policy, harness.judges, clock
-                ),
+                answers=CustomsAnswers(answer_store, harness.judges, clock),
                 reminders=Reminders(
                     SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
                 ),

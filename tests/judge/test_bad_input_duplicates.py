@@ -20,7 +20,6 @@ from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.acts import replay
 from tests.support.declarations import INVOICE, Declaration, Document, Line
 from tests.support.harness import NOW, Harness
-from tests.support.judging import families
 from tests.support.pdfs import pdf
 from tests.support.receipts import NS, assert_refusal_is_told, read_gateway_receipt
 from tests.support.rendering import files, package, packed, render
@@ -48,9 +47,7 @@ def refused(harness: Harness, declaration: Declaration, name: str = "a.zip") -> 
 
 def answered(harness: Harness, decision: Decision, channel: str) -> None:
     answer_store = SqlAnswers(harness.database, lambda: NOW)
-    answers = CustomsAnswers(
-        answer_store, harness.register, families(), harness.rules.policy, harness.judges, lambda: NOW
-    )
+    answers = CustomsAnswers(answer_store, harness.judges, lambda: NOW)
     body = ANSWER.format(channel=channel).encode()
     answer = Answer(id=f"{decision.message}-{channel}", name="answer.xml", body=body, key=decision.message)
     asyncio.run(answers.take_in("customs", [answer]))

@@ -37,7 +37,6 @@ from tests.support.declarations import INVOICE, Declaration, Document
 from tests.support.harness import Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import packed
-from tests.support.validating import families
 
 WITHIN: Final = 120.0
 BACKOFF: Final = Backoff(first=0.01, longest=0.08)
@@ -80,7 +79,7 @@ def node_of(harness: Harness, clock: Clock, dispatch: Dispatcher, observer: Obse
             messages=harness.messages,
             claims=SqlClaims(harness.database),
             dispatch=dispatch,
-            answers=CustomsAnswers(answer_store, harness.register, families(), policy, harness.judges, clock),
+            answers=CustomsAnswers(answer_store, harness.judges, clock),
             reminders=Reminders(
                 SqlDocumentRequests(harness.database), harness.register, harness.judges, policy, clock
             ),

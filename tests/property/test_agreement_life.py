@@ -38,7 +38,7 @@ from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.invariants import agreement_violations
 from tests.support.rendering import render
-from tests.support.stores import PARSED_ANSWER, customs_says_of
+from tests.support.stores import PARSED_ANSWER, customs_says_of, filed
 
 DAY = china_date(NOW)
 NUMBERS = ("195200016172325", "195200016172326")
@@ -120,7 +120,9 @@ class AgreementLife(RuleBasedStateMachine):
     def customs_answers(self, message: str, status: CustomsStatus) -> Any:
         # Each declaration has a number of its own at customs.
         answers, seq_no = self._answers, f"I{message}"
-        declaration = asyncio.run(answers.target(replace(PARSED_ANSWER, seq_no=seq_no), message, "customs"))
+        declaration = self._harness.declarations.target(
+            replace(PARSED_ANSWER, seq_no=seq_no), message, "customs"
+        )
         assert declaration is not None
         answer = customs_says_of(status, f"A{self._next()}".encode(), declaration)
         answer = replace(
@@ -128,7 +130,7 @@ class AgreementLife(RuleBasedStateMachine):
             parsed=replace(answer.parsed, seq_no=seq_no),
             effect=replace(answer.effect, seq_no=seq_no),
         )
-        asyncio.run(answers.file([answer]))
+        asyncio.run(filed(answers, [answer]))
         return multiple(message) if not status.final else multiple()
 
     @rule(target=accepted)

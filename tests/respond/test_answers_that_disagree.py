@@ -32,7 +32,6 @@ from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.rabbitmq import Rabbit
 from tests.support.rendering import packed
-from tests.support.validating import families
 
 MESSAGES: Final = Path(__file__).parents[1] / "messages"
 RESULT: Final = (
@@ -53,9 +52,7 @@ def clock() -> datetime:
 
 def answer_all(harness: Harness, *answers: Answer) -> None:
     answer_store = SqlAnswers(harness.database, clock)
-    customs_answers = CustomsAnswers(
-        answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
-    )
+    customs_answers = CustomsAnswers(answer_store, harness.judges, clock)
     asyncio.run(customs_answers.take_in("customs", answers))
 
 

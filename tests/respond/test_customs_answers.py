@@ -12,7 +12,6 @@ from tests.support.declarations import Declaration, Document, enterprise
 from tests.support.harness import NOW, Harness
 from tests.support.pdfs import pdf
 from tests.support.rendering import packed
-from tests.support.validating import families
 
 RESULT = (
     "<DEC_RESULT><CUS_CIQ_NO>{seq_no}</CUS_CIQ_NO><ENTRY_ID/><NOTICE_DATE>2026-11-02T09:00:00</NOTICE_DATE>"
@@ -30,9 +29,7 @@ def clock() -> datetime:
 
 def take_in(harness: Harness, *answers: Answer, backend: str = "customs") -> None:
     answer_store = SqlAnswers(harness.database, clock)
-    customs_answers = CustomsAnswers(
-        answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
-    )
+    customs_answers = CustomsAnswers(answer_store, harness.judges, clock)
     asyncio.run(customs_answers.take_in(backend, answers))
 
 

@@ -28,7 +28,6 @@ from tests.support.harness import NOW, Harness, Row
 from tests.support.keys import xmlsec1_trusts
 from tests.support.receipts import NS, faults_of, schema
 from tests.support.rendering import render
-from tests.support.validating import families
 
 SEQ_NO: Final = "I20260000000000001"
 ENTRY: Final = "020220261000000001"
@@ -73,9 +72,7 @@ def take_in(harness: Harness, *answers: Answer, backend: str = "customs") -> Non
         return NOW + timedelta(hours=1, microseconds=next(_TICKS))
 
     answer_store = SqlAnswers(harness.database, clock)
-    customs_answers = CustomsAnswers(
-        answer_store, harness.register, families(), harness.rules.policy, harness.judges, clock
-    )
+    customs_answers = CustomsAnswers(answer_store, harness.judges, clock)
     asyncio.run(customs_answers.take_in(backend, answers))
 
 

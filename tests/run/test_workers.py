@@ -20,16 +20,16 @@ from adapters.store.tables.messages import messages
 from adapters.store.write.answers import SqlAnswers
 from gateway.formats.xml import trusted
 from gateway.model.answer import Answer
+from gateway.model.decision import Decision
 from gateway.model.states import Event
-from gateway.respond.answer import Unreadable
 from gateway.respond.answer_intake import CustomsAnswers
+from gateway.respond.ports import ReceivedAnswer, Unmatched
 from gateway.run.ports import WorkerDied
 from tests.support.costly_pdfs import in_object_streams
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
 from tests.support.keys import xmlsec1_trusts
 from tests.support.rendering import package, render
-from tests.support.validating import families
 
 
 @contextmanager
@@ -66,6 +66,16 @@ def _at_a_standstill() -> Iterator[None]:
         os.kill(child.pid, signal.SIGSTOP)
 
 
+UNMATCHED_ANSWER = (
+    b"<DEC_RESULT><CUS_CIQ_NO>I1</CUS_CIQ_NO><ENTRY_ID/><NOTICE_DATE>2026-11-23T13:00:00</NOTICE_DATE>"
+    b"<CHANNEL>L</CHANNEL><NOTE/><CUSTOM_MASTER/><I_E_DATE/><D_DATE/></DEC_RESULT>"
+)
+
+
+def _received(body: bytes) -> ReceivedAnswer:
+    return ReceivedAnswer(backend="customs", answer=Answer(id="1", name="r.xml", body=body))
+
+
 DOCUMENT = b'<a xmlns="urn:customs-edi-gateway:1">%d</a>'
 
 
@@ -87,21 +97,59 @@ def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_acknowledged(
         with _at_a_standstill():
             judges = stack.enter_context(_judges(harness, seconds_to_read=0))
         answer_store = SqlAnswers(harness.database, lambda: NOW)
-        answers = CustomsAnswers(
-            answer_store, harness.register, families(), harness.rules.policy, judges, lambda: NOW
-        )
-        assert asyncio.run(answers.take_in("customs", [answer])) == []
+        answers = CustomsAnswers(answer_store, judges, lambda: NOW)
+        assert not asyncio.run(answers.take_in("customs", [answer]))
         (held,) = harness.rows(messages, kind="answer")
     assert (held["state"], held["reason"]) == ("held", "cannot be read: it took longer than 0 s")
 
 
-def test_a_worker_reads_an_answer_as_the_node_would(tmp_path: Path) -> None:
+def test_answers_that_arrive_together_are_decided_each_by_itself(tmp_path: Path) -> None:
+    bodies = (b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>', b"<r", b"<r/>", UNMATCHED_ANSWER)
     with Harness.at(tmp_path / "home") as harness, _judges(harness) as judges:
-        notice = b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>'
-        assert asyncio.run(judges.parsed(notice)) is None
-        for unreadable, why in ((b"<r", "xml-malformed"), (b"<r/>", "family-unknown")):
-            with pytest.raises(Unreadable, match=why):
-                asyncio.run(judges.parsed(unreadable))
+        decided = asyncio.run(judges.decided([_received(body) for body in bodies]))
+    assert [each.answer.body for each in decided.no_answers] == [bodies[0]]
+    malformed, unknown, unmatched = (filed for (filed,) in decided.chains)
+    assert isinstance(malformed, Unmatched)
+    assert "xml-malformed" in malformed.reason
+    assert isinstance(unknown, Unmatched)
+    assert "family-unknown" in unknown.reason
+    assert isinstance(unmatched, Unmatched)
+    assert unmatched.waiting_for == "seq_no I1"
+
+
+def test_an_answer_that_exhausts_a_worker_is_held_and_the_others_are_decided(tmp_path: Path) -> None:
+    given = [UNMATCHED_ANSWER, UNMATCHED_ANSWER, ELEMENTS, UNMATCHED_ANSWER]
+    with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
+        decided = asyncio.run(judges.decided([_received(body) for body in given]))
+    reasons = {
+        filed.answer.body: filed.reason
+        for chain in decided.chains
+        for filed in chain
+        if isinstance(filed, Unmatched)
+    }
+    assert reasons == {ELEMENTS: "cannot be read: it took more than 64 MB of memory", UNMATCHED_ANSWER: ""}
+    assert sum(len(chain) for chain in decided.chains) == len(given)
+
+
+def test_of_messages_that_are_judged_together_only_the_one_that_exhausts_a_worker_is_refused(
+    tmp_path: Path,
+) -> None:
+    with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
+        sound = [
+            harness.received("broker-aa", f"{n}.xml", render(Declaration(reference=f"R{n}")))
+            for n in range(3)
+        ]
+        noise = base64.b64encode(shake_128(b"noise").digest(45_000))  # keeps the ratio in bounds
+        body = b"<r><!--" + noise + b"-->" + b"<a/>" * 1_000_000 + b"</r>"
+        costly = harness.received("broker-aa", "costly.zip", package(body, {}, "costly.xml"))
+        assert costly.arrival.size < 64 * 1024
+
+        async def judged() -> list[Decision]:
+            return await asyncio.gather(*(judges.judge(each, NOW) for each in (*sound[:2], costly, sound[2])))
+
+        first, second, refused, third = asyncio.run(judged())
+    assert [each.event for each in (first, second, third)] == [Event.PASSED] * 3
+    assert [finding.code for finding in refused.findings] == ["package-too-costly"]
 
 
 def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(tmp_path: Path) -> None:

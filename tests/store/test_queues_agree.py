@@ -34,6 +34,7 @@ from tests.support.stores import (
     accepted,
     arrival,
     customs_says_of,
+    filed,
     receipt,
     refused,
     register,
@@ -188,13 +189,13 @@ class Course:
         status = self.chance.choice((CustomsStatus.STORED, CustomsStatus.RELEASED))
         self.added += 1
         numbered = replace(PARSED_ANSWER, seq_no=f"I{row}")
-        declaration = await self.store.answers.target(numbered, row, "customs")
+        declaration = self.store.declarations.target(numbered, row, "customs")
         if declaration is not None:
             matched = customs_says_of(status, f"L{self.added}".encode(), declaration)
             assert matched.effect is not None
             effect = replace(matched.effect, seq_no=numbered.seq_no)
             parsed = replace(numbered, status=status)
-            await self.store.answers.file([replace(matched, parsed=parsed, effect=effect)])
+            await filed(self.store.answers, [replace(matched, parsed=parsed, effect=effect)])
 
     def agree(self) -> None:
         received = self._rows(select(messages).where(messages.c.state == State.RECEIVED))

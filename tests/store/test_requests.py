@@ -26,6 +26,7 @@ from tests.support.stores import (
     arrival,
     customs_says,
     customs_says_of,
+    filed,
     names,
     target_of,
 )
@@ -49,7 +50,7 @@ async def declare(store: Store, due: Due = Due.AFTER_RELEASE, attached: str = ""
 async def release(store: Store, sent: Arrival, status: CustomsStatus = CustomsStatus.RELEASED) -> None:
     matched = customs_says_of(status, status.encode(), await target_of(store, sent))
     deadline = Deadline(due_at=DUE_AT, remind_at=DUE_AT - 3 * DAY)
-    await store.answers.file([replace(matched, effect=replace(matched.effect, deadline=deadline))])
+    await filed(store.answers, [replace(matched, effect=replace(matched.effect, deadline=deadline))])
 
 
 async def send_documents(store: Store, declaration: Arrival, *codes: str, number: int = 2) -> None:
@@ -217,7 +218,7 @@ def test_a_document_request_of_customs_is_passed_on_with_its_text(store: Store) 
             replace(matched.parsed, note="价格构成"),
             replace(matched.effect, asks=RequestReason.SUPPLEMENT),
         )
-        await store.answers.file([replace(matched, parsed=parsed, effect=effect)])
+        await filed(store.answers, [replace(matched, parsed=parsed, effect=effect)])
         (request,) = await store.requests.claim(10, NOW)
         assert (request.why, request.note, request.documents) == (RequestReason.SUPPLEMENT, "价格构成", ())
         assert (request.message, request.seq_no, request.reference) == (sent.id, "I1", "R-1")

@@ -30,6 +30,7 @@ from tests.support.stores import (
     arrival,
     customs_says,
     customs_says_of,
+    filed,
     names,
     receipt,
     refused,
@@ -425,7 +426,7 @@ def test_an_answer_that_comes_twice_at_once_is_filed_once(store: Store) -> None:
         declaration = await target_of(store, sent)
         stored = customs_says_of(CustomsStatus.STORED, b"L", declaration)
         closed = customs_says_of(CustomsStatus.CLOSED, b"R", declaration)
-        assert await store.answers.file([stored, stored, closed, stored, closed]) == [stored, closed]
+        assert await filed(store.answers, [stored, stored, closed, stored, closed]) == [stored, closed]
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
 
     asyncio.run(run())
@@ -433,9 +434,9 @@ def test_an_answer_that_comes_twice_at_once_is_filed_once(store: Store) -> None:
 
 def test_an_answer_of_which_nothing_is_known_is_filed_once_however_often_it_comes(store: Store) -> None:
     async def run() -> None:
-        assert await store.answers.file([WAITS, WAITS]) == [WAITS]
-        assert await store.answers.file([WAITS]) == []
-        assert len(await store.answers.parked("I1")) == 1
+        assert await filed(store.answers, [WAITS, WAITS]) == [WAITS]
+        assert await filed(store.answers, [WAITS]) == []
+        assert len(await store.answers.parked({"I1"})) == 1
 
     asyncio.run(run())
 
@@ -446,23 +447,23 @@ def test_an_answer_that_waited_is_taken_once_whoever_finds_it(store: Store) -> N
         await accept(store, sent)
         body = [b"L", b"R"]
         waits = [replace(WAITS, answer=Answer(id="1", name="answer.xml", body=content)) for content in body]
-        assert await store.answers.file(waits) == waits
+        assert await filed(store.answers, waits) == waits
         declaration = await target_of(store, sent)
         stored, closed = (
-            replace(customs_says_of(status, parked.answer.body, declaration), parked=parked.id)
+            replace(customs_says_of(status, parked.answer.body, declaration), parked=parked.parked)
             for status, parked in zip(
-                (CustomsStatus.STORED, CustomsStatus.CLOSED), await store.answers.parked("I1"), strict=True
+                (CustomsStatus.STORED, CustomsStatus.CLOSED), await store.answers.parked({"I1"}), strict=True
             )
         )
-        assert await store.answers.file([stored]) == [stored]
-        assert await store.answers.file([stored]) == []
+        assert await filed(store.answers, [stored]) == [stored]
+        assert await filed(store.answers, [stored]) == []
         # What waits is given again by customs, with the key of its declaration this time.
         now = await target_of(store, sent)
-        assert await store.answers.file([replace(closed, declaration=now, parked=None)]) == []
-        assert await store.answers.file([replace(closed, declaration=now)]) == [
+        assert await filed(store.answers, [replace(closed, declaration=now, parked=None)]) == []
+        assert await filed(store.answers, [replace(closed, declaration=now)]) == [
             replace(closed, declaration=now)
         ]
-        assert await store.answers.parked("I1") == []
+        assert await store.answers.parked({"I1"}) == []
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L", "R"]
 
     asyncio.run(run())
@@ -473,13 +474,13 @@ def test_a_waiting_answer_that_repeats_a_filed_one_waits_no_longer_and_is_not_re
         sent = arrival()
         await accept(store, sent)
         assert await customs_says(store, sent, CustomsStatus.STORED, b"L")
-        assert await store.answers.file([WAITS]) == [WAITS]
-        (parked,) = await store.answers.parked("I1")
+        assert await filed(store.answers, [WAITS]) == [WAITS]
+        (parked,) = await store.answers.parked({"I1"})
         again = replace(
-            customs_says_of(CustomsStatus.STORED, b"L", await target_of(store, sent)), parked=parked.id
+            customs_says_of(CustomsStatus.STORED, b"L", await target_of(store, sent)), parked=parked.parked
         )
-        assert await store.answers.file([again]) == []
-        assert await store.answers.parked("I1") == []
+        assert await filed(store.answers, [again]) == []
+        assert await store.answers.parked({"I1"}) == []
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L"]
 
     asyncio.run(run())
@@ -492,8 +493,8 @@ def test_an_answer_decided_on_an_older_state_is_not_written(store: Store) -> Non
         older = await target_of(store, sent)
         assert await customs_says(store, sent, CustomsStatus.STORED, b"L")
         late = customs_says_of(CustomsStatus.CLOSED, b"R", older)
-        assert await store.answers.file([late, WAITS]) is Refusal.SUPERSEDED
-        assert await store.answers.file([WAITS]) == [WAITS]  # nothing of them was written
+        assert await filed(store.answers, [late, WAITS]) is Refusal.SUPERSEDED
+        assert await filed(store.answers, [WAITS]) == [WAITS]  # nothing of them was written
         assert await names(store, Folder.INBOX) == ["Gateway_1.zip", "L"]
 
     asyncio.run(run())

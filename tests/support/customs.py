@@ -9,7 +9,6 @@ from adapters.store.write.answers import SqlAnswers
 from gateway.model.answer import Answer
 from gateway.respond.answer_intake import CustomsAnswers
 from tests.support.harness import NOW, Harness
-from tests.support.validating import families
 
 _RESULT: Final = (
     "<DEC_RESULT><CUS_CIQ_NO>{seq_no}</CUS_CIQ_NO><ENTRY_ID>{entry_id}</ENTRY_ID>"
@@ -33,12 +32,5 @@ def customs_answers(
 
 
 def answer(harness: Harness, backend: str, answer: Answer) -> None:
-    answers = CustomsAnswers(
-        SqlAnswers(harness.database, clock),
-        harness.register,
-        families(),
-        harness.rules.policy,
-        harness.judges,
-        clock,
-    )
+    answers = CustomsAnswers(SqlAnswers(harness.database, clock), harness.judges, clock)
     asyncio.run(answers.take_in(backend, [answer]))

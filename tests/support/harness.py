@@ -19,6 +19,8 @@ from adapters.cli.init.init import create_home
 from adapters.home.clock import telling, utc_now
 from adapters.home.home import Home
 from adapters.store.database import Database, sqlite_engine
+from adapters.store.prepared import PreparedConnection
+from adapters.store.read.answered_declarations import SqlDeclarations
 from adapters.store.read.register import SqlRegister
 from adapters.store.tables.messages import deliveries, events, holders, messages, parties, receipts
 from adapters.store.write.messages import SqlMessages
@@ -26,14 +28,13 @@ from adapters.store.write.parties import write
 from gateway.formats.signing import XadesSigner
 from gateway.formats.xml import trusted
 from gateway.judge.pipeline import Rules, judge, pending_receipt
-from gateway.model.answer import CustomsAnswer
 from gateway.model.decision import Decision
-from gateway.model.faults import MessageRejected
 from gateway.model.message import Arrival, Receipt, Received, new_id
 from gateway.model.parties import Party, PartyChange
 from gateway.model.pending_receipt import PendingReceipt
 from gateway.model.transition import Applied
-from gateway.respond.answer import NoAnswer, Unreadable, read
+from gateway.respond.decide_answers import AnswerRules, decided
+from gateway.respond.ports import DecidedAnswers, ReceivedAnswer
 from tests.support.judging import families
 from tests.support.keys import identity
 
@@ -67,13 +68,17 @@ class _Judges:
         blob = partial(self._harness.blobs.open, received.arrival.sha256)
         return judge(received, blob, self._harness.rules, self._harness.register, self._harness.signer, now)
 
-    async def parsed(self, answer: bytes) -> CustomsAnswer | None:
-        try:
-            return read(answer, self._harness.rules.families)
-        except NoAnswer:
-            return None
-        except MessageRejected as refused:
-            raise Unreadable(str(refused)) from None
+    async def decided(self, answers: Sequence[ReceivedAnswer]) -> DecidedAnswers:
+        harness = self._harness
+        rules = AnswerRules(
+            families=harness.rules.families,
+            policy=harness.rules.policy,
+            declarations=harness.declarations,
+            parties=harness.register,
+            signer=harness.signer,
+            clock=utc_now,
+        )
+        return decided(answers, rules)
 
     async def pending_receipt(self, pending: PendingReceipt, now: datetime) -> Receipt:
         return pending_receipt(
@@ -104,6 +109,7 @@ class Harness:
             self.home.signing_key.read_bytes(), self.home.certificate.read_text(), utc_now
         )
         self.rules = Rules(families=families(), policy=self.home.policy(), routes=self.home.routes())
+        self.declarations = SqlDeclarations(PreparedConnection(self._reader))
         self.judges = _Judges(self)
         self._numbers = count(1)
 

@@ -10,6 +10,8 @@ from typing import Final
 from sqlalchemy import insert
 
 from adapters.store.database import Database, sqlite_engine
+from adapters.store.prepared import PreparedConnection
+from adapters.store.read.answered_declarations import SqlDeclarations
 from adapters.store.read.mailbox import SqlMailbox
 from adapters.store.read.register import SqlRegister
 from adapters.store.tables.messages import parties
@@ -37,7 +39,7 @@ from gateway.model.message import (
 from gateway.model.parties import Delivery
 from gateway.model.states import CustomsStatus, Event, State
 from gateway.model.transition import Applied, Refusal
-from gateway.respond.ports import Matched, Unmatched
+from gateway.respond.ports import Chain, Filed, Matched, Unmatched
 
 NOW: Final = datetime(2026, 11, 2, 1, 30, tzinfo=UTC)
 LEASE: Final = timedelta(minutes=5)
@@ -52,8 +54,10 @@ class Store:
         self.messages = SqlMessages(self.database)
         self.outbox = SqlOutbox(self.database, timedelta(hours=24))
         self.mailbox = SqlMailbox(self.database)
-        self.register = SqlRegister(sqlite_engine(path, read_only=True))
         self.answers = SqlAnswers(self.database, lambda: NOW)
+        reader = sqlite_engine(path, read_only=True)
+        self.declarations = SqlDeclarations(PreparedConnection(reader))
+        self.register = SqlRegister(reader)
         self.requests = SqlDocumentRequests(self.database)
         self.pending_receipts = SqlPendingReceipts(self.database)
         self.claims = SqlClaims(self.database)
@@ -186,7 +190,7 @@ WAITS: Final = Unmatched(
 
 
 async def target_of(store: Store, sent: Arrival) -> AnsweredDeclaration:
-    declaration = await store.answers.target(PARSED_ANSWER, sent.id, "customs")
+    declaration = store.declarations.target(PARSED_ANSWER, sent.id, "customs")
     assert declaration is not None
     return declaration
 
@@ -209,6 +213,12 @@ def customs_says_of(status: CustomsStatus, body: bytes, declaration: AnsweredDec
     )
 
 
+async def filed(answers: SqlAnswers, chain: Chain) -> Sequence[Filed] | Refusal:
+    """What becomes of one chain."""
+    (new,) = await answers.file([chain])
+    return new
+
+
 async def customs_says(
     store: Store,
     sent: Arrival,
@@ -216,8 +226,8 @@ async def customs_says(
     body: bytes,
     declaration: AnsweredDeclaration | None = None,
 ) -> bool:
-    new = await store.answers.file(
-        [customs_says_of(status, body, declaration or await target_of(store, sent))]
+    new = await filed(
+        store.answers, [customs_says_of(status, body, declaration or await target_of(store, sent))]
     )
     assert not isinstance(new, Refusal)
     return bool(new)

@@ -155,11 +155,10 @@ class SqlRegister:
         self._roles: dict[Role, tuple[int, Sequence[Party]]] = {}
 
     @classmethod
-    def of_one_thread(cls, engine: Engine) -> Self:
-        """A register that keeps its connection, for a worker: checking one out for each query costs as much
-        as the query."""
-        register = cls(engine)
-        connection = PreparedConnection(engine)
+    def over(cls, connection: Connection) -> Self:
+        """A register on one connection, for one thread: checking one out for each query costs as much as the
+        query."""
+        register = cls(connection.engine)
         register._connect = lambda: nullcontext(connection)
         return register
 

@@ -38,7 +38,7 @@ _IN_HAND: Final = 500
 # virtual host from the library, which does not pass on the broker's text.
 _DENIED: Final = ("ACCESS_REFUSED", "Expected one of ['Connection.OpenOk']", OURS, THEIRS)
 _LARGEST_ASIDE: Final = 512 * 1024 * 1024  # no broker gives anything larger (RabbitMQ, max_message_size)
-LOG_INS: Final = 8  # connections on which submissions are sent
+_LOG_INS: Final = 8  # connections on which submissions are sent
 _LARGE: Final = 1024 * 1024  # bytes: of larger submissions, no more than there are log-ins are in memory
 # Seconds for which answers gather before the node is woken: customs sends several for a declaration, and each
 # time that the node takes some in costs two commits.
@@ -65,12 +65,12 @@ class AmqpBackend:
         self._sending = ConnectionPool(
             [
                 BrokerConnection(settings, home, f"{name} sending {number}", _begin_sending)
-                for number in range(1, min(settings.at_once, LOG_INS) + 1)
+                for number in range(1, min(settings.at_once, _LOG_INS) + 1)
             ]
         )
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self.renewals = (self._asking.renewal, self._sending.renewal, self._hearing.renewal)
-        self._large = asyncio.Semaphore(LOG_INS)
+        self._large = asyncio.Semaphore(_LOG_INS)
         self._held: dict[AbstractIncomingMessage, Answer] = {}
         self.woken: Callable[[], None] = lambda: None
         self._waking = False

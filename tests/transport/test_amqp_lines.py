@@ -7,6 +7,7 @@ from pathlib import Path
 from adapters.transport.amqp.connection import BrokerConnection
 from adapters.transport.amqp.lines import ConnectionPool
 from gateway.config.connections import AmqpBackendSettings
+from tests.support.rabbitmq import Rabbit
 
 LARGE = 1024 * 1024
 
@@ -52,3 +53,23 @@ def test_where_all_connections_are_busy_the_one_with_the_least_on_its_way_is_tak
                 return "" if chosen is lighter else chosen.name
 
     assert asyncio.run(run()) == ""
+
+
+def test_a_message_goes_out_on_a_connection_that_is_there(rabbit: Rabbit, tmp_path: Path) -> None:
+    settings = rabbit.settings(tmp_path, rabbit.vhost())
+    lost = settings.model_copy(update={"port": 9})
+
+    async def nothing(_channel: object) -> tuple[()]:
+        return ()
+
+    async def run() -> str:
+        first = BrokerConnection(settings, tmp_path, "first", nothing)
+        lines = ConnectionPool([first, BrokerConnection(lost, tmp_path, "never", nothing)])
+        async with lines, lines.one(2 * LARGE), AsyncExitStack() as under_way:
+            opening = asyncio.create_task(under_way.enter_async_context(lines.one(LARGE)))
+            await lines.until_connected()
+            async with lines.one(1000) as chosen:
+                opening.cancel()
+                return chosen.name
+
+    assert asyncio.run(run()) == "first"

@@ -37,8 +37,9 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def one(self, size: int) -> AsyncIterator[BrokerConnection]:
-        """The connection with the fewest bytes under way, for a message of this size."""
-        line = min(self._bytes, key=lambda each: self._bytes[each])
+        """The connection with the fewest bytes under way, for a message of this size; one that is lost, or
+        not made yet, only where there is no other."""
+        line = min(self._bytes, key=lambda each: (not each.connected, self._bytes[each]))
         new = bool(self._bytes[line] > _LIGHT and self._unopened)
         if new:
             line = self._unopened.pop()

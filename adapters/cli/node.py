@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -33,6 +33,9 @@ from adapters.home.home import Home
 from adapters.home.listeners import check_listeners
 from adapters.home.named_files import check_named_files
 from adapters.home.temporary import keep_temporary
+
+if TYPE_CHECKING:
+    from adapters.run.fork_server import ForkServer
 
 
 def init(
@@ -73,11 +76,16 @@ def serve(home: HomeOption) -> None:
         check_named_files(base)
         check_listeners(base.settings())
         log_to_stderr()
-        asyncio.run(_serve(base))
+        # Imported late, so that other commands start without these libraries.
+        from adapters.run import node  # noqa: F401  # what is loaded here is loaded for the workers, too
+        from adapters.run.fork_server import ForkServer
+
+        # The module that explains refusals is else imported when first needed, by every worker.
+        with ForkServer(["gateway.families.schema_faults"]) as forks:
+            asyncio.run(_serve(base, forks))
 
 
-async def _serve(home: Home) -> None:
-    # Imported late, so that other commands start without these libraries.
+async def _serve(home: Home, forks: "ForkServer") -> None:
     from adapters.run.node import running
 
     stop = asyncio.Event()
@@ -92,7 +100,8 @@ async def _serve(home: Home) -> None:
 
     # Before it is ready there is nothing to reload, and the signal must not end the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
-    async with running(home) as node:
+    forks.call_when_ended(stop.set)
+    async with running(home, forks) as node:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         amqp = home.settings().amqp
         ready = {

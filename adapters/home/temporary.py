@@ -10,14 +10,14 @@ from pathlib import Path
 
 
 def keep_temporary(folder: Path) -> None:
-    """Empties the folder, and makes this whole process use it, including the sockets of its workers and
-    SQLite. Called by the holder of the home's lock, before workers start and the store is opened."""
+    """Empties the folder, and makes this whole process use it, with its workers and SQLite. Called by the
+    holder of the home's lock, before workers are forked and the store is opened."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     # A socket's path may have 107 bytes, and the path of a home may be longer.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    # SQLite deletes a file as soon as it has opened it, and may be killed in between. It reads its variable
-    # when it is loaded, which is later in the workers; in this process it must be set explicitly.
+    # SQLite deletes a file as soon as it has opened it, and may be killed in between. It read its variable
+    # when it was loaded: here the folder must be set explicitly, and the variable is for other processes.
     os.environ["SQLITE_TMPDIR"] = str(folder)
     with closing(sqlite3.connect(":memory:")) as connection:
         quoted = str(folder).replace("'", "''")

@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 import structlog
 
 from adapters.home.home import Home
+from adapters.run.fork_server import ForkServer
 from adapters.run.worker import (
-    CONTEXT,
     Exhausted,
     Judgement,
     JudgementFailed,
@@ -81,10 +81,10 @@ class _Waiting:
 class _Pool:
     """Workers with the same judgement configuration."""
 
-    def __init__(self, home: Home, judging: Judging, count: int, memory: int) -> None:
+    def __init__(self, forks: ForkServer, home: Home, judging: Judging, count: int, memory: int) -> None:
         """Raises `WorkerDied` if they do not start: then none is left."""
         self.certificate = judging.certificate
-        self._new_worker = partial(Worker, home, judging, memory)
+        self._new_worker = partial(Worker, forks, home, judging, memory)
         self._count = count
         self.idle: LifoQueue[Worker | None] = LifoQueue()  # None: a worker still to be started
         # All workers are ready before anything is claimed for them: an attempt is counted at its claim, and a
@@ -124,6 +124,7 @@ class WorkerJudges:
 
     def __init__(
         self,
+        forks: ForkServer,
         home: Home,
         judging: Judging,
         workers: int,
@@ -134,9 +135,7 @@ class WorkerJudges:
         patience: float = _PATIENCE,
     ) -> None:
         """`seconds` of CPU time for a message of size zero, `memory` in MB."""
-        # multiprocessing has every worker import the program's main module, and the module that explains
-        # refusals is imported when first needed: here both are loaded once for all workers.
-        CONTEXT.set_forkserver_preload(["adapters.run.worker", "cli", "gateway.families.schema_faults"])
+        self._forks = forks
         self._home = home
         self._count = workers or os.cpu_count() or 1
         self._seconds = seconds
@@ -148,7 +147,7 @@ class WorkerJudges:
         self._threads = ThreadPoolExecutor(max_workers=self._count, thread_name_prefix="judge")
         self._waiting: deque[_Waiting] = deque()
         self._batches: set[asyncio.Task[None]] = set()  # with the workers, or next for them
-        self._pool = _Pool(home, judging, self._count, memory)
+        self._pool = _Pool(forks, home, judging, self._count, memory)
         self._changing = Lock()
 
     def prepare(self, judging: Judging) -> Callable[[], Callable[[], None]]:
@@ -159,7 +158,7 @@ class WorkerJudges:
         in progress are finished by their workers. The function that it returns in turn waits for these, and
         ends the old workers.
         """
-        pool = _Pool(self._home, judging, self._count, self._memory)
+        pool = _Pool(self._forks, self._home, judging, self._count, self._memory)
 
         def take() -> Callable[[], None]:
             with self._changing:

@@ -21,6 +21,7 @@ from adapters.home.named_files import Renewal
 from adapters.monitor.monitor import Monitor
 from adapters.monitor.snapshot import AnswerSource
 from adapters.run.backends import opened_backend
+from adapters.run.fork_server import ForkServer
 from adapters.run.judge_pool import WorkerJudges
 from adapters.run.partners import visited_partners
 from adapters.run.reload import Reloader
@@ -74,8 +75,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(home: Home) -> AsyncIterator[Running]:
-    """Serves the home while the context is open. The caller holds the home's lock.
+async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
+    """Serves the home while the context is open. The caller holds the home's lock. Workers are forked by
+    `forks`.
 
     Contexts close in reverse order: first the channels, so that nothing new arrives; then the node, so that
     work in progress is finished and committed; then what these depend on.
@@ -95,6 +97,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         judges = stack.enter_context(
             closing(
                 WorkerJudges(
+                    forks,
                     home,
                     Judging.from_home(home, policy, in_force.routes),
                     *(judging.workers, judging.seconds, judging.memory, monitor.observer),

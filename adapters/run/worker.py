@@ -1,7 +1,6 @@
 """One worker process: it judges, reads and signs what it is given, until it has exceeded its limits."""
 
 import gc
-import multiprocessing
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,12 @@ from datetime import datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from time import perf_counter
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
+from adapters.run.fork_server import ForkServer
 from adapters.run.worker_limits import Spending
 from adapters.store.prepared import PreparedConnection
 from adapters.store.read.answered_declarations import SqlDeclarations
@@ -42,12 +42,6 @@ Task = (
     | tuple[Literal["pending_receipt"], PendingReceipt, datetime]
     | tuple[Literal["sign"], tuple[bytes, ...]]
 )
-
-# Workers are forked from a clean process that has imported the pipeline once, so that they share its memory
-# and none of the node's threads and locks.
-CONTEXT: Final = multiprocessing.get_context("forkserver")
-
-_ENDS_WITHIN: Final = 5.0  # seconds between the closing of a process's pipe and its known end
 
 
 class Exhausted(WorkerDied):
@@ -84,13 +78,10 @@ class Judging:
 class Worker:
     """A process that is starting; `do` may be called once `wait` has returned."""
 
-    def __init__(self, home: Home, judging: "Judging", memory: int) -> None:
-        ours, theirs = CONTEXT.Pipe()
-        self._connection = ours
+    def __init__(self, forks: ForkServer, home: Home, judging: Judging, memory: int) -> None:
         self._memory = memory
-        self._process = CONTEXT.Process(target=_serve, args=(home, judging, memory, theirs), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._process = forks.start(_serve, home, judging, memory)
+        self._connection = self._process.connection
 
     def wait(self) -> None:
         """Returns when the process has its schemas and keys; raises `WorkerDied` if it cannot get them."""
@@ -108,8 +99,7 @@ class Worker:
                 raise WorkerDied(f"it took longer than {seconds * patience:.0f} s")
             outcome = self._connection.recv()
         except (EOFError, OSError):
-            self._process.join(_ENDS_WITHIN)
-            if self._process.exitcode == -signal.SIGXCPU:
+            if self._process.end() == -signal.SIGXCPU:
                 spent = f"{round(seconds, 1):g}"
                 raise Exhausted(f"{spent} s of CPU time", f"处理时间 {spent} 秒") from None
             raise WorkerDied("its worker ended") from None
@@ -118,9 +108,7 @@ class Worker:
         return outcome
 
     def end(self) -> None:
-        self._connection.close()
-        self._process.kill()
-        self._process.join()
+        self._process.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +154,6 @@ class _Stages:
 
 def _serve(home: Home, judging: Judging, memory: int, connection: Connection) -> None:
     """The main loop of a worker: ends when the node closes the pipe or dies, or a limit was exceeded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     context = _WorkerContext(home, judging)
     spending = Spending(memory * 1024 * 1024)
     gc.freeze()  # what is loaded stays, and need not be walked for garbage again and again

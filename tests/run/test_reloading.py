@@ -13,6 +13,7 @@ from adapters.home.certificates import make_p256_pair
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.home.named_files import Renewal
+from adapters.run.fork_server import ForkServer
 from adapters.run.judge_pool import WorkerJudges
 from adapters.run.reload import Reloader
 from adapters.run.worker import Judging
@@ -57,9 +58,9 @@ def renewals() -> list[Renewal]:
 
 @pytest.fixture
 def running(tmp_path: Path, renewals: list[Renewal]) -> Iterator[RunningNode]:
-    with Harness.at(tmp_path / "home") as harness:
+    with ForkServer() as forks, Harness.at(tmp_path / "home") as harness:
         judging = Judging.from_home(harness.home, harness.home.policy(), harness.home.routes())
-        judges = WorkerJudges(harness.home, judging, workers=2, seconds=60, memory=768)
+        judges = WorkerJudges(forks, harness.home, judging, workers=2, seconds=60, memory=768)
         try:
             yield RunningNode(harness, judges, renewals)
         finally:

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from hashlib import shake_128
-from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 
+from adapters.run.fork_server import ForkServer
 from adapters.run.judge_pool import WorkerJudges
 from adapters.run.worker import Judging
 from adapters.store.tables.messages import messages
 from adapters.store.write.answers import SqlAnswers
+from bench.processes import descendants
 from gateway.formats.xml import trusted
 from gateway.model.answer import Answer
 from gateway.model.decision import Decision
@@ -32,38 +33,39 @@ from tests.support.keys import xmlsec1_trusts
 from tests.support.rendering import package, render
 
 
+@pytest.fixture
+def forks() -> Iterator[ForkServer]:
+    with ForkServer() as forks:
+        yield forks
+
+
 @contextmanager
 def _judges(
+    forks: ForkServer,
     harness: Harness,
     seconds: float = 30,
     seconds_to_read: float = 10,
     memory: int = 768,
     patience: float = 1,
+    *,
+    stopped: bool = False,
 ) -> Iterator[WorkerJudges]:
-    """With one worker."""
+    """With one worker. It does nothing if it is `stopped`; one that replaces it does."""
     rules = harness.rules
     judges = WorkerJudges(
-        *(harness.home, Judging.from_home(harness.home, rules.policy, rules.routes)),
+        *(forks, harness.home, Judging.from_home(harness.home, rules.policy, rules.routes)),
         workers=1,
         seconds=seconds,
         seconds_to_read=seconds_to_read,
         memory=memory,
         patience=patience,
     )
+    for pid in descendants(forks.pid) if stopped else ():
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield judges
     finally:
         judges.close()
-
-
-@contextmanager
-def _at_a_standstill() -> Iterator[None]:
-    """Workers that are started inside do nothing when it is left."""
-    before = set(active_children())
-    yield
-    for child in set(active_children()) - before:
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGSTOP)
 
 
 UNMATCHED_ANSWER = (
@@ -79,9 +81,11 @@ def _received(body: bytes) -> ReceivedAnswer:
 DOCUMENT = b'<a xmlns="urn:customs-edi-gateway:1">%d</a>'
 
 
-def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: Path) -> None:
+def test_documents_come_back_from_a_worker_signed_and_in_their_order(
+    tmp_path: Path, forks: ForkServer
+) -> None:
     with Harness.at(tmp_path / "home") as harness:
-        with _judges(harness) as judges:
+        with _judges(forks, harness) as judges:
             signed = asyncio.run(judges.signed([DOCUMENT % 1, DOCUMENT % 2]))
             nothing = asyncio.run(judges.signed([]))
         certificate = harness.home.certificate.read_text()
@@ -90,12 +94,13 @@ def test_documents_come_back_from_a_worker_signed_and_in_their_order(tmp_path: P
     assert list(nothing) == []
 
 
-def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_acknowledged(tmp_path: Path) -> None:
+def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_acknowledged(
+    tmp_path: Path, forks: ForkServer
+) -> None:
     answer = Answer(id="1", name="r.xml", body=b"<r/>")
     with ExitStack() as stack:
         harness = stack.enter_context(Harness.at(tmp_path / "home"))
-        with _at_a_standstill():
-            judges = stack.enter_context(_judges(harness, seconds_to_read=0))
+        judges = stack.enter_context(_judges(forks, harness, seconds_to_read=0, stopped=True))
         answer_store = SqlAnswers(harness.database, lambda: NOW)
         answers = CustomsAnswers(answer_store, judges, lambda: NOW)
         assert not asyncio.run(answers.take_in("customs", [answer]))
@@ -103,9 +108,9 @@ def test_an_answer_that_takes_too_long_is_held_with_its_reason_and_acknowledged(
     assert (held["state"], held["reason"]) == ("held", "cannot be read: it took longer than 0 s")
 
 
-def test_answers_that_arrive_together_are_decided_each_by_itself(tmp_path: Path) -> None:
+def test_answers_that_arrive_together_are_decided_each_by_itself(tmp_path: Path, forks: ForkServer) -> None:
     bodies = (b'<AgreementNotice xmlns="urn:customs-edi-gateway:1"/>', b"<r", b"<r/>", UNMATCHED_ANSWER)
-    with Harness.at(tmp_path / "home") as harness, _judges(harness) as judges:
+    with Harness.at(tmp_path / "home") as harness, _judges(forks, harness) as judges:
         decided = asyncio.run(judges.decided([_received(body) for body in bodies]))
     assert [each.answer.body for each in decided.no_answers] == [bodies[0]]
     malformed, unknown, unmatched = (filed for (filed,) in decided.chains)
@@ -117,9 +122,11 @@ def test_answers_that_arrive_together_are_decided_each_by_itself(tmp_path: Path)
     assert unmatched.waiting_for == "seq_no I1"
 
 
-def test_an_answer_that_exhausts_a_worker_is_held_and_the_others_are_decided(tmp_path: Path) -> None:
+def test_an_answer_that_exhausts_a_worker_is_held_and_the_others_are_decided(
+    tmp_path: Path, forks: ForkServer
+) -> None:
     given = [UNMATCHED_ANSWER, UNMATCHED_ANSWER, ELEMENTS, UNMATCHED_ANSWER]
-    with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
+    with Harness.at(tmp_path / "home") as harness, _judges(forks, harness, memory=64) as judges:
         decided = asyncio.run(judges.decided([_received(body) for body in given]))
     reasons = {
         filed.answer.body: filed.reason
@@ -132,9 +139,9 @@ def test_an_answer_that_exhausts_a_worker_is_held_and_the_others_are_decided(tmp
 
 
 def test_of_messages_that_are_judged_together_only_the_one_that_exhausts_a_worker_is_refused(
-    tmp_path: Path,
+    tmp_path: Path, forks: ForkServer
 ) -> None:
-    with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
+    with Harness.at(tmp_path / "home") as harness, _judges(forks, harness, memory=64) as judges:
         sound = [
             harness.received("broker-aa", f"{n}.xml", render(Declaration(reference=f"R{n}")))
             for n in range(3)
@@ -152,11 +159,12 @@ def test_of_messages_that_are_judged_together_only_the_one_that_exhausts_a_worke
     assert [finding.code for finding in refused.findings] == ["package-too-costly"]
 
 
-def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(tmp_path: Path) -> None:
+def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(
+    tmp_path: Path, forks: ForkServer
+) -> None:
     with ExitStack() as stack:
         harness = stack.enter_context(Harness.at(tmp_path / "home"))
-        with _at_a_standstill():
-            judges = stack.enter_context(_judges(harness, seconds=0))
+        judges = stack.enter_context(_judges(forks, harness, seconds=0, stopped=True))
         small = harness.received("broker-aa", "a.xml", b"<r/>")
         with pytest.raises(WorkerDied, match="took longer than 0 s"):
             asyncio.run(judges.judge(small, NOW))
@@ -174,8 +182,10 @@ SHAPES = {
 }
 
 
-def test_a_message_that_exhausts_a_workers_memory_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
-    with Harness.at(tmp_path / "home") as harness, _judges(harness, memory=64) as judges:
+def test_a_message_that_exhausts_a_workers_memory_twice_is_refused_with_the_limit(
+    tmp_path: Path, forks: ForkServer
+) -> None:
+    with Harness.at(tmp_path / "home") as harness, _judges(forks, harness, memory=64) as judges:
         costly = harness.received("broker-aa", "costly.xml", ELEMENTS)
         refused = asyncio.run(judges.judge(costly, NOW))
         asyncio.run(harness.messages.decide(refused, NOW))
@@ -187,12 +197,12 @@ def test_a_message_that_exhausts_a_workers_memory_twice_is_refused_with_the_limi
         assert asyncio.run(judges.judge(sound, NOW)).event is Event.PASSED
 
 
-def test_lack_of_memory_is_never_reported_as_another_fault(tmp_path: Path) -> None:
+def test_lack_of_memory_is_never_reported_as_another_fault(tmp_path: Path, forks: ForkServer) -> None:
     with Harness.at(tmp_path / "home") as harness:
         collected: dict[tuple[str, int], list[str]] = {}
         received = {shape: harness.received("broker-aa", shape, body) for shape, body in SHAPES.items()}
         for memory in (768, 16):
-            with _judges(harness, memory=memory) as judges:
+            with _judges(forks, harness, memory=memory) as judges:
                 for shape, each in received.items():
                     result = asyncio.run(judges.judge(each, NOW)).findings
                     collected[shape, memory] = [finding.code for finding in result]
@@ -201,14 +211,16 @@ def test_lack_of_memory_is_never_reported_as_another_fault(tmp_path: Path) -> No
     assert ["package-too-costly"] in collected.values()
 
 
-def test_a_message_that_exhausts_a_workers_time_twice_is_refused_with_the_limit(tmp_path: Path) -> None:
+def test_a_message_that_exhausts_a_workers_time_twice_is_refused_with_the_limit(
+    tmp_path: Path, forks: ForkServer
+) -> None:
     # More than a second wherever it is read: the kernel counts whole ones. Packed, since a larger package may
     # take longer; what does not deflate keeps the ratio in bounds.
     noise = base64.b64encode(shake_128(b"noise").digest(300_000))
     costly = package(b"<r><!--" + noise + b"-->" + b"<a/>x" * 6_300_000 + b"</r>", {}, "costly.xml")
     with (
         Harness.at(tmp_path / "home") as harness,
-        _judges(harness, seconds=0.1, memory=3000, patience=1000) as judges,
+        _judges(forks, harness, seconds=0.1, memory=3000, patience=1000) as judges,
     ):
         refused = asyncio.run(judges.judge(harness.received("broker-aa", "costly.zip", costly), NOW))
     assert [finding.code for finding in refused.findings] == ["package-too-costly"]

@@ -1,12 +1,16 @@
 """A message whose judgement ends its worker stops with its reason; the others go on."""
 
+import os
+import signal
 from typing import Any
 
 from sqlalchemy import select
 
+from adapters.cli.exit_codes import INTERNAL
 from adapters.home.clock import utc_now
 from adapters.store.read.message_detail import show_message
 from adapters.store.tables.messages import messages
+from bench.processes import descendants
 from tests.support.declarations import Declaration
 from tests.support.invariants import unfinished, violations
 from tests.support.rendering import render
@@ -52,6 +56,19 @@ def test_a_worker_that_dies_once_costs_its_message_an_attempt_and_nothing_else(m
     mortal.until(lambda: not unfinished(mortal.home))
     assert message_json(mortal, unlucky, state="closed")["attempts"] == 2
     assert violations(mortal.home) == []
+
+
+def test_a_node_that_cannot_start_workers_any_more_ends_and_the_next_judges_what_it_left(
+    mortal: Mortal,
+) -> None:
+    forks, *_workers = descendants(mortal.pid)
+    os.kill(forks, signal.SIGKILL)
+    assert mortal.ended() == INTERNAL
+    assert "the process that forks others has ended" in mortal.log.read_text()
+    mortal.start()
+    name = send(mortal)
+    mortal.until(lambda: not unfinished(mortal.home))
+    assert message_json(mortal, name, state="closed")
 
 
 def send(mortal: Mortal, what: str | None = None, *, times: int = 0) -> str:

@@ -162,10 +162,12 @@ def test_a_node_that_is_killed_leaves_nothing_in_the_temporary_folder(
 ) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
+    gateway = Gateway(tmp_path / "home")
     monkeypatch.setenv("TMPDIR", str(folder))
-    with Gateway(tmp_path / "home") as gateway:
+    with gateway:
         assert os.listdir(folder) == []
         gateway.kill()
+        (gateway.home.temporary / "left").touch()
         gateway.start()
-        assert len(os.listdir(gateway.home.temporary)) == 1
+        assert os.listdir(gateway.home.temporary) == []
     assert os.listdir(folder) == []

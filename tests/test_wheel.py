@@ -56,7 +56,7 @@ def gateway(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive.extractall(packages)
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
     command = folder / "bin" / "gateway"
-    command.write_text(f"#!{python}\nimport sys\nfrom cli import app\nsys.exit(app())\n")
+    command.write_text(f"#!{python}\nimport sys\nfrom cli import main\nsys.exit(main())\n")
     command.chmod(0o755)
     return command
 
@@ -103,7 +103,7 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
 def test_the_wheel_names_its_command_and_its_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
-        assert "gateway = cli:app" in archive.read(points).decode()
+        assert "gateway = cli:main" in archive.read(points).decode()
         assert any(name.endswith("licenses/LICENSE") for name in archive.namelist())
 
 

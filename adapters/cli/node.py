@@ -113,9 +113,8 @@ async def _serve(home: Home, forks: "ForkServer") -> None:
             "pid": os.getpid(),
         }
         # What exists now stays: scanning it again for every few hundred new objects took a sixth of the
-        # node's time (python -m bench amqp).
+        # node's time (python -m bench amqp; the threshold is set in `cli.main`).
         gc.freeze()
-        gc.set_threshold(20_000, 10, 10)
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await stop.wait()

@@ -34,7 +34,7 @@ with contextlib.suppress(SystemExit):
     exec(sys.argv.pop(1))
 print(json.dumps([time.process_time(), sorted(sys.modules)]), file=sys.stderr)
 """
-_COMMAND: Final = "sys.argv[0] = 'gateway'; import cli; cli.app()"
+_COMMAND: Final = "sys.argv[0] = 'gateway'; import cli; cli.main()"
 
 
 class Start(NamedTuple):

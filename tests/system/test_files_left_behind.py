@@ -27,7 +27,7 @@ ENTRY = "020220261234567890"
 
 
 def _run(umask: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    started = f"import os; os.umask({umask}); import cli; cli.app()"
+    started = f"import os; os.umask({umask}); import cli; cli.main()"
     return subprocess.run(
         [sys.executable, "-c", started, *arguments], capture_output=True, text=True, timeout=120
     )
@@ -68,7 +68,7 @@ def test_files_that_commands_write_are_private_whatever_the_umask(tmp_path: Path
 
 
 def test_the_demo_shows_nobody_what_it_makes_whatever_the_umask(tmp_path: Path) -> None:
-    started = "import os; os.umask(0); import cli; cli.app()"
+    started = "import os; os.umask(0); import cli; cli.main()"
     demo = subprocess.Popen(
         [sys.executable, "-c", started, "demo"],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -109,7 +109,7 @@ def test_files_of_customs_serve_in_a_home_are_private_and_those_of_an_exchange_a
         str(home),
         *(["--http", f"127.0.0.1:{port}"] if way == "http" else []),
     ]
-    started = "import os; os.umask(0o022); import cli; cli.app()"
+    started = "import os; os.umask(0o022); import cli; cli.main()"
     with subprocess.Popen(
         [sys.executable, "-c", started, *arguments], cwd=ROOT, stdout=subprocess.PIPE
     ) as customs:

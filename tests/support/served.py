@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from adapters.cli.init.init import create_home, free_port
 from adapters.home.home import Home
 from adapters.store.database import sqlite_engine
+from tests.support.launching import MODULES, Launched, launch, run
 from tests.support.sftp_client import Login
 
 ROOT: Final = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ class Gateway:
         self.log = folder / "serve.log"
         self._arguments = arguments
         self._root = root
-        self._node: subprocess.Popen[bytes] | None = None
+        self._node: subprocess.Popen[bytes] | Launched | None = None
         self.create_home()
         founded = str(self.home.settings().sftp.port)
         self.configure("port", str(self.port))
@@ -92,9 +93,17 @@ class Gateway:
 
     def start(self, arguments: Sequence[str] | None = None) -> None:
         """Returns when it has said that it is ready; raises `RuntimeError` with its log where it does not."""
-        command = [sys.executable, *(arguments or self._arguments), "--home", str(self.home.path)]
+        flag, module, *command = (*(arguments or self._arguments), "--home", str(self.home.path))
         with self.log.open("ab") as log:
-            self._node = subprocess.Popen(command, cwd=self._root, stdout=subprocess.PIPE, stderr=log)
+            if (flag, self._root) == ("-m", ROOT) and module in MODULES:
+                self._node = launch(module, *command, stderr=log)
+            else:
+                self._node = subprocess.Popen(
+                    [sys.executable, flag, module, *command],
+                    cwd=self._root,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
         assert self._node.stdout is not None
         with self._node.stdout as stdout:
             line = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()
@@ -123,7 +132,7 @@ class Gateway:
             return node.wait(DONE_WITHIN)
         except subprocess.TimeoutExpired:
             node.kill()
-            node.wait()
+            node.wait(DONE_WITHIN)
             raise
 
     def signal(self, number: int) -> None:
@@ -161,23 +170,21 @@ class Gateway:
 
     def until(self, condition: Callable[[], Any], seconds: float = DONE_WITHIN) -> Any:
         """The first true value of `condition`; raises `AssertionError` with the log where none comes."""
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not (value := condition()):
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > seconds:
                 raise AssertionError(f"not within {seconds} s: {self.log.read_text('utf-8')[-3000:]}")
-            time.sleep(0.02)
+            # Asking takes CPU time that what is waited for may need.
+            time.sleep(min(0.02 + waited / 20, 0.5))
         return value
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`gateway` with these arguments on this home."""
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "GATEWAY_HOME": str(self.home.path)},
-            capture_output=True,
-            text=True,
+        return run(
+            *arguments,
+            environment={**os.environ, "GATEWAY_HOME": str(self.home.path)},
             timeout=DONE_WITHIN,
-            check=False,
         )
 
 
@@ -186,9 +193,8 @@ def customs_served(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
     """`gateway customs serve` until the end, which is well; what it said when it was ready. Its log is in the
     folder."""
     log = folder / "customs.log"
-    command = (sys.executable, "-m", "cli", "customs", "serve", *arguments)
     with log.open("ab") as out:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=out)
+        process = launch("cli", "customs", "serve", *arguments, stderr=out)
     assert process.stdout is not None
     with process.stdout as stdout:
         try:
@@ -201,4 +207,4 @@ def customs_served(folder: Path, *arguments: str) -> Iterator[dict[str, Any]]:
             assert process.wait(DONE_WITHIN) == 0
         finally:
             process.kill()
-            process.wait()
+            process.wait(DONE_WITHIN)

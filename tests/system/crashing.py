@@ -86,8 +86,8 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":  # before anything that has crash points is imported
-    crash_points.wrap = lambda name, function: _Killing(name).over(function)
+# Before anything that has crash points is imported.
+crash_points.wrap = lambda name, function: _Killing(name).over(function)
 
 import cli  # noqa: E402
 from adapters.run import node, worker  # noqa: E402
@@ -120,8 +120,12 @@ def _ahead() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-if __name__ == "__main__":
+def main() -> None:
     vars(worker).update(_serve=serve_worker)
     vars(node).update(utc_now=_ahead)
     os.environ[_NODE] = str(os.getpid())
     cli.app(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

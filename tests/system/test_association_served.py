@@ -211,6 +211,7 @@ def test_customs_is_notified_of_changes_to_an_agreement_that_it_was_shown(gatewa
 def test_notices_of_agreements_that_customs_was_not_shown_do_not_go_to_customs(gateway: Gateway) -> None:
     number = agreement_number(gateway, "broker-aa")
     by_hand(gateway, "confirm", number)
+    until_state(gateway, number, AgreementState.IN_FORCE)
     by_hand(gateway, "terminate", number)
 
     notice = message(gateway, f"AgreementNotice_{number}_terminated.xml", "closed")

@@ -15,7 +15,6 @@ import re
 import select
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -34,10 +33,11 @@ from tests.support.amqp import XML, Platform, connected, run
 from tests.support.amqp_backend import backend_settings
 from tests.support.declarations import Declaration, enterprise
 from tests.support.invariants import unfinished, violations
+from tests.support.launching import Launched, launch
 from tests.support.rabbitmq import Rabbit, section
 from tests.support.receipts import NS
 from tests.support.rendering import packed, render
-from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT, Gateway
+from tests.support.served import DONE_WITHIN, READY_WITHIN, Gateway
 
 KILLS: Final = json.loads(os.environ.get("KILLS", '{"amqp": 4, "folder": 1}'))
 SEED: Final = int(os.environ.get("KILLS_SEED", time.time_ns() % 1_000_000))
@@ -62,16 +62,14 @@ class Customs:
     def __init__(self, home: Path, arguments: Sequence[str]) -> None:
         self._home = home
         self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Launched | None = None
 
     def start(self) -> None:
         """Returns when it has said that it is ready."""
         log = self._home / "customs.log"
-        command = ("-m", "cli", "customs", "serve", *self._arguments, "--home", str(self._home))
+        command = ("customs", "serve", *self._arguments, "--home", str(self._home))
         with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=out
-            )
+            self._process = launch("cli", *command, stderr=out)
         assert self._process.stdout is not None
         with self._process.stdout as stdout:
             assert select.select([stdout], [], [], READY_WITHIN)[0]

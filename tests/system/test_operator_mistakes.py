@@ -3,27 +3,19 @@
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 from adapters.cli.exit_codes import NO, UNREACHABLE, USAGE
 from adapters.cli.output import cell
-from tests.support.served import ROOT, Gateway
+from tests.support import launching
+from tests.support.served import Gateway
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GATEWAY_HOME"}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *(str(argument) for argument in arguments)],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return launching.run(*map(str, arguments), environment=ENVIRONMENT, timeout=60)
 
 
 def test_a_file_that_the_system_refuses_is_named(gateway: Gateway) -> None:

@@ -5,8 +5,6 @@ import re
 import select
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,8 +19,9 @@ from adapters.store.tables.messages import messages
 from gateway.formats.xml import trusted
 from tests.support.declarations import Declaration
 from tests.support.invariants import unfinished, violations
+from tests.support.launching import Launched, launch
 from tests.support.rendering import render
-from tests.support.served import DONE_WITHIN, READY_WITHIN, ROOT
+from tests.support.served import DONE_WITHIN, READY_WITHIN
 from tests.support.submissions import STRANGER
 from tests.system.conftest import Mortal
 
@@ -36,22 +35,12 @@ class Customs:
         self._home = home
         self._plan = folder / "customs-plan"
         self._log = folder / "customs.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Launched | None = None
 
     def start(self, *arguments: str) -> Self:
-        words = (
-            "-m",
-            "tests.system.crashing",
-            str(self._plan),
-            "customs",
-            "serve",
-            "--home",
-            str(self._home),
-        )
+        words = (str(self._plan), "customs", "serve", "--home", str(self._home))
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *words, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=log
-            )
+            self._process = launch("tests.system.crashing", *words, *arguments, stderr=log)
         assert self._process.stdout is not None
         with self._process.stdout as stdout:
             line = select.select([stdout], [], [], READY_WITHIN)[0] and stdout.readline()

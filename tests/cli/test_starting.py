@@ -26,7 +26,8 @@ MOST: Final[Mapping[str, tuple[int, float]]] = {
     "stats flow": (650, 3.2),
     "undertakings list": (650, 3.2),
 }
-TRIES: Final = 3  # of which one has to do: what else the machine does makes it longer only
+# Of which one has to do: the first may compile modules, and what else the machine does makes it longer only.
+TRIES: Final = 4
 
 _MEASURED: Final = """
 import contextlib, json, sys, time
@@ -69,11 +70,10 @@ def started(environment: Mapping[str, str], code: str, *arguments: str) -> Start
 @pytest.mark.parametrize("command", MOST)
 def test_a_command_loads_little_and_is_there_at_once(command: str, environment: Mapping[str, str]) -> None:
     most, ratio = MOST[command]
-    first = started(environment, _COMMAND, *command.split())
-    assert not {name.partition(".")[0] for name in first.modules} & HEAVY
-    assert len(first.modules) <= most
     ratios: list[float] = []
     while not ratios or (min(ratios) > ratio and len(ratios) < TRIES):
-        beside = started(environment, "import sqlalchemy")
-        ratios.append(started(environment, _COMMAND, *command.split()).seconds / beside.seconds)
+        start = started(environment, _COMMAND, *command.split())
+        assert not {name.partition(".")[0] for name in start.modules} & HEAVY
+        assert len(start.modules) <= most
+        ratios.append(start.seconds / started(environment, "import sqlalchemy").seconds)
     assert min(ratios) <= ratio

@@ -88,9 +88,7 @@ def test_the_node_runs_by_the_reloaded_files_and_reports_differences_from_the_pr
         assert "policy.toml" in shown["detail"]
         assert "routes.toml" not in shown["detail"]
         gateway.send(BROKER, "R1.xml", sample.read_bytes())
-        gateway.until(
-            lambda: json.loads(gateway.cli("messages", "show", "R1", "--json").stdout)["state"] == "closed"
-        )
+        gateway.until(lambda: state(gateway, "R1") == "closed")
 
         edit(gateway, "routes.toml", 'backend = "customs"', 'backend = "nowhere"')
         refused = gateway.cli("reload")
@@ -101,9 +99,7 @@ def test_the_node_runs_by_the_reloaded_files_and_reports_differences_from_the_pr
         assert (shown["reloaded"], shown["changed"]) == (True, ["policy.toml"])
         assert shown["needs_restart"] == ["judging.seconds"]
         gateway.send(BROKER, "R2.xml", render(Declaration(reference="R2", lines=lines(2))))
-        gateway.until(
-            lambda: json.loads(gateway.cli("messages", "show", "R2", "--json").stdout)["state"] == "rejected"
-        )
+        gateway.until(lambda: state(gateway, "R2") == "rejected")
 
         edit(gateway, "policy.toml", "lines = 1 ", "lines = 50 ")
         gateway.signal(signal.SIGHUP)

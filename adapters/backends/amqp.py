@@ -19,8 +19,9 @@ from aio_pika.exceptions import AMQPError
 
 from adapters.backends import amqp_exchange
 from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, text_in, word_in
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
 from adapters.transport.amqp.lines import ConnectionPool
+from adapters.transport.amqp.publishing import PublishResult
 from adapters.transport.amqp.queues import stood
 from adapters.transport.tls_trouble import OURS, THEIRS
 from gateway.config.connections import AmqpBackendSettings, DxpSettings

@@ -12,7 +12,8 @@ import pytest
 from adapters.backends.amqp import AmqpBackend
 from adapters.channels.amqp.reply_queues import AccountQueues, queue_of
 from adapters.channels.amqp.topology import DEAD, IN, keeping
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import PublishResult
 from adapters.transport.amqp.queues import unlimited
 from tests.support.amqp_backend import WITHIN, backend_settings
 from tests.support.rabbitmq import Rabbit

@@ -7,7 +7,8 @@ import aio_pika
 import pytest
 
 from adapters.channels.amqp.topology import DEAD, IN, RECEIPTS, keeping
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import PublishResult
 from tests.support.amqp import run
 from tests.support.rabbitmq import Rabbit
 

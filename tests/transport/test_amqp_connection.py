@@ -12,7 +12,8 @@ import pytest
 from aio_pika.abc import AbstractChannel
 
 import adapters.transport.amqp.connection as amqp_connection
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import PublishResult
 from adapters.transport.tls_trouble import OURS, THEIRS
 from tests.support.rabbitmq import Rabbit
 from tests.support.tls import issued

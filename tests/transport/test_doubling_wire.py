@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import pamqp.frame
 import paramiko
 import pytest
-from aio_pika import IncomingMessage
+from aio_pika import IncomingMessage, Message
 from aiormq.abc import DeliveredMessage
 from pamqp import commands
 from paramiko.server import ServerInterface
@@ -22,7 +22,9 @@ from adapters.channels.sftp_server.session import Session
 from adapters.channels.sftp_server.virtual_tree import Tree
 from adapters.home.clock import utc_now
 from adapters.transport.amqp.aside import facts_of
-from adapters.transport.amqp.frames import UNREADABLE, can_be_written, read_all_there_is
+from adapters.transport.amqp.content import UNFIT
+from adapters.transport.amqp.content import content_header as encoded
+from adapters.transport.amqp.frames import UNREADABLE, read_all_there_is
 from adapters.transport.sftp.codec import Command, pack, packet
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.parties import Account, Delivery
@@ -148,12 +150,19 @@ def looked_at(message: IncomingMessage) -> object:
     letter = dead_letter(message, UNREADABLE_FINDING)
     aside = put_aside(message, "why")
     message_out = notice(reply_of(message, ACCOUNT), UNREADABLE_FINDING)
-    written = [can_be_written(each.properties, MOST) for each in (letter, aside, message_out)]
+    written = [can_be_written(each) for each in (letter, aside, message_out)]
     facts = facts_of(message)
     try:
         return validate(message, ACCOUNT, MOST), text_in(message), word_in(message), written, facts
     except MessageRejected:
         return None
+
+
+def can_be_written(message: Message) -> bool:
+    try:
+        return bool(encoded(message))
+    except UNFIT:
+        return False
 
 
 def headers(piece: bytes) -> Callable[[int], bytes]:

@@ -14,11 +14,12 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from adapters.channels.amqp.dead_letters import dead_letter, notice
-from adapters.channels.amqp.reply_queues import AccountQueues
+from adapters.channels.amqp.reply_queues import AccountQueues, Letter
 from adapters.channels.amqp.topology import DEAD, IN, stand
 from adapters.channels.amqp.validation import ClaimedFile, ValidMessage, is_one_of_ours, reply_of, validate
 from adapters.channels.sftp_server.claim_check import ClaimCheck
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import PublishResult
 from gateway.config.connections import AmqpSettings
 from gateway.model.backoff import Backoff
 from gateway.model.blobs import BlobStore
@@ -199,7 +200,7 @@ class Consumer:
         log.warning("message refused", user=user, message_id=message_id, reason=finding.code)
         if account is not None and is_one_of_ours(account):
             reply = reply_of(message, account)
-            await self._accounts.answer(account.name, reply.to, notice(reply, finding))
+            await self._accounts.answer(Letter(account.name, reply.to, notice(reply, finding)))
         return True
 
 

@@ -1,6 +1,7 @@
 """From the store to the accounts: publishes receipts, each until the broker has confirmed it."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -9,8 +10,9 @@ import structlog
 from aio_pika import DeliveryMode
 
 from adapters.channels.amqp.dead_letters import APP
-from adapters.channels.amqp.reply_queues import AccountQueues
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.channels.amqp.reply_queues import AccountQueues, Letter
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import PublishResult
 from gateway.model.backoff import WHILE_THE_STORE_FAILS
 from gateway.model.clock import Clock
 from gateway.model.faults import printable
@@ -59,7 +61,7 @@ class Publisher:
     async def _some(self) -> bool:
         """Returns whether more may be due now."""
         due = await self._deliveries.claim(None, _AT_ONCE, self._clock())
-        results = await asyncio.gather(*(self._post(delivery) for delivery in due))
+        results = await self._posted(due)
         done, away, later = list[ReceiptDelivery](), list[ReceiptDelivery](), list[ReceiptDelivery]()
         for delivery, result in zip(due, results, strict=True):
             match result:
@@ -83,11 +85,16 @@ class Publisher:
             await self._deliveries.later(later, now + min(max(waited, _SOONEST), _LATEST))
         return len(done) + len(later) == _AT_ONCE
 
-    async def _post(self, delivery: ReceiptDelivery) -> PublishResult:
-        if delivery.folder is not Folder.INBOX:
-            return PublishResult.CONFIRMED  # a report is for people; software has the receipts
-        to = delivery.reply.to if delivery.reply is not None else ""
-        return await self._accounts.answer(delivery.account, to, _receipt(delivery))
+    async def _posted(self, due: Sequence[ReceiptDelivery]) -> Sequence[PublishResult]:
+        # A report is for people; software has the receipts.
+        letters = {each.receipt: _letter(each) for each in due if each.folder is Folder.INBOX}
+        results = dict(zip(letters, await self._accounts.answer_all([*letters.values()]), strict=True))
+        return [results.get(each.receipt, PublishResult.CONFIRMED) for each in due]
+
+
+def _letter(delivery: ReceiptDelivery) -> Letter:
+    to = delivery.reply.to if delivery.reply is not None else ""
+    return Letter(delivery.account, to, _receipt(delivery))
 
 
 def _receipt(delivery: ReceiptDelivery) -> aio_pika.Message:

@@ -2,6 +2,8 @@
 queue."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import aio_pika
@@ -10,7 +12,8 @@ from aio_pika.abc import AbstractChannel
 
 from adapters.channels.amqp.topology import RECEIPTS
 from adapters.channels.amqp.validation import is_direct
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import Outgoing, PublishResult
 from adapters.transport.amqp.queues import stood
 
 _ENDING: Final = ".receipts"
@@ -21,6 +24,21 @@ log = structlog.get_logger()
 def queue_of(account: str) -> str:
     """The name begins like all queues of the account: the account may read it, and no other account's."""
     return f"{account}{_ENDING}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Letter:
+    """A message to an account; `to` is the queue that its sender names, or empty."""
+
+    account: str
+    to: str
+    message: aio_pika.Message
+
+    def named(self) -> Outgoing:
+        return Outgoing("", self.to, self.message)
+
+    def own(self) -> Outgoing:
+        return Outgoing(RECEIPTS, self.account, self.message)
 
 
 class AccountQueues:
@@ -36,17 +54,34 @@ class AccountQueues:
         self._replying = replying
         self._making: dict[str, asyncio.Task[bool]] = {}
 
-    async def answer(self, account: str, to: str, message: aio_pika.Message) -> PublishResult:
-        """Like `publish`, but to the account's own queue that the sender names; to its queue for receipts if
-        it names none, or one that accepts nothing."""
-        if is_direct(to):
-            if await self._replying.publish("", to, message) is PublishResult.CONFIRMED:
-                return PublishResult.CONFIRMED
-        elif to:
-            result = await self._outgoing.publish("", to, message)
-            if result not in (PublishResult.RETURNED, PublishResult.REFUSED):
-                return result
-        return await self.publish(account, message)
+    async def answer(self, letter: Letter) -> PublishResult:
+        """Like `answer_all`, of one letter."""
+        (result,) = await self.answer_all([letter])
+        return result
+
+    async def answer_all(self, letters: Sequence[Letter]) -> Sequence[PublishResult]:
+        """Like `publish_all`, but each to the account's own queue that the sender names; to its queue for
+        receipts if it names none, or one that accepts nothing."""
+        direct = [letter for letter in letters if is_direct(letter.to)]
+        others = [letter for letter in letters if not is_direct(letter.to)]
+        of_direct, of_others = await asyncio.gather(
+            self._replying.publish_all([letter.named() for letter in direct]),
+            self._outgoing.publish_all([letter.named() if letter.to else letter.own() for letter in others]),
+        )
+        results = dict(zip(others, of_others, strict=True))
+        results |= {
+            letter: PublishResult.CONFIRMED if result is PublishResult.CONFIRMED else PublishResult.RETURNED
+            for letter, result in zip(direct, of_direct, strict=True)
+        }
+        not_taken = [
+            letter
+            for letter in letters
+            if results[letter] is PublishResult.RETURNED
+            or (letter.to and results[letter] is PublishResult.REFUSED)
+        ]
+        published = await asyncio.gather(*(self.publish(each.account, each.message) for each in not_taken))
+        results |= zip(not_taken, published, strict=True)
+        return [results[letter] for letter in letters]
 
     async def publish(self, account: str, message: aio_pika.Message) -> PublishResult:
         """Like `BrokerConnection.publish`; returned if the account has no queue and the broker does not let

@@ -21,7 +21,8 @@ from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_asid
 from adapters.sandbox.customs.submitted import refusal
 from adapters.sandbox.inspection import reference_in
 from adapters.sandbox.simulated_backend import SimulatedBackend
-from adapters.transport.amqp.connection import BrokerConnection, PublishResult
+from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.publishing import Outgoing, PublishResult
 from adapters.transport.amqp.queues import stood
 from gateway.config.connections import AmqpBackendSettings
 from gateway.model.delivery import Outcome
@@ -139,15 +140,23 @@ class AmqpServing:
     async def _tell(self) -> bool:
         """Sends one batch of answers that are due; returns whether there were any."""
         due = await self._backend.answers(_TURN)
-        await asyncio.gather(
-            *(
-                self._sent(
-                    self._settings.answers, answer(f"{each.key}/{each.id}", each.key, each.name, each.body)
+        results = await self._sending.publish_all(
+            [
+                Outgoing(
+                    "",
+                    self._settings.answers,
+                    answer(f"{each.key}/{each.id}", each.key, each.name, each.body),
                 )
                 for each in due
-            )
+            ]
         )
-        await self._backend.acknowledge([each.id for each in due])
+        sent = [
+            each.id for each, result in zip(due, results, strict=True) if result is PublishResult.CONFIRMED
+        ]
+        await self._backend.acknowledge(sent)
+        if len(sent) < len(due):
+            others = sorted({*results} - {PublishResult.CONFIRMED})
+            raise _NotTold(f"{self._settings.answers}: {', '.join(others)}")
         return len(due) > 0
 
     async def _sent(self, queue: str, message: Message) -> None:

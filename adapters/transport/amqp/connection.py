@@ -8,21 +8,19 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, cast
-from weakref import WeakValueDictionary
+from typing import Final, Self
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, TimeoutType
-from aio_pika.exceptions import ChannelClosed, DeliveryError, PublishError
-from aiormq.channel import Channel as UnderlyingChannel
-from pamqp.commands import Basic
+from aio_pika.abc import AbstractChannel, AbstractConnection
 
-from adapters.transport.amqp.frames import can_be_written, read_all_there_is
+from adapters.transport.amqp.channel import BrokerChannel, Connection
+from adapters.transport.amqp.content import UNFIT
+from adapters.transport.amqp.frames import read_all_there_is
 from adapters.transport.amqp.login import Login, read_login
+from adapters.transport.amqp.publishing import Outgoing, PublishResult, Written
 from adapters.transport.tls_trouble import certificate_trouble
 from gateway.config.connections import BrokerSettings
 from gateway.model.backoff import Backoff
@@ -39,7 +37,6 @@ CONFIRM_WITHIN: Final = 10.0  # in addition to the time for sending the bodies
 SLOWEST: Final = 128 * 1024  # bytes a second; a slower connection is given up
 UNBLOCKED_WITHIN: Final = 2.0  # how long publishing waits for a broker that takes nothing
 AGAIN: Final = Backoff(first=0.2, longest=10.0)
-_GOES_OUT_AT_ONCE: Final = 64 * 1024  # bytes
 _LOOK_EVERY: Final = 0.05  # between two checks whether publishing has ended
 STEADY_AFTER: Final = 30.0  # a connection that lasted longer resets the count of failures
 
@@ -51,32 +48,8 @@ read_all_there_is()
 SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]
 
 
-class PublishResult(StrEnum):
-    """The result of publishing one message."""
-
-    CONFIRMED = "confirmed"  # the broker has it; on disk where message and queue are durable
-    RETURNED = "returned"  # not taken: no queue is bound for it
-    # Not accepted, and would not be again: too large or not writable, no such exchange, no permission.
-    REFUSED = "refused"
-    BUSY = "busy"  # not accepted: the broker is short of memory or disk, or refused for now
-    AWAY = "away"  # not accepted: there is no connection
-    UNKNOWN = "unknown"  # perhaps sent, but not confirmed
-
-
 class ConnectionLost(Exception):
     """The connection is unusable; the text says why."""
-
-
-class _Connection(aio_pika.Connection):
-    """A connection that closes at once if it could not be made: the library would close it at garbage
-    collection, when there may be no loop any more."""
-
-    async def connect(self, timeout: TimeoutType = None) -> None:
-        try:
-            await super().connect(timeout)
-        except BaseException:
-            await self.close()
-            raise
 
 
 class BrokerConnection:
@@ -112,9 +85,8 @@ class BrokerConnection:
         self._login: Login | None = None
         self._gone: asyncio.Future[str] | None = None  # done when the current connection is lost
         self._connection: AbstractConnection | None = None
-        self._channel: AbstractChannel | None = None
+        self._channel: BrokerChannel | None = None
         self._connected = asyncio.Event()
-        self._one_of_its_id: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._under_way = 0
         self._bytes_under_way = 0
         self._closing: set[asyncio.Task[None]] = set()
@@ -140,31 +112,47 @@ class BrokerConnection:
         await self._connected.wait()
 
     async def publish(self, exchange: str, routing_key: str, message: aio_pika.Message) -> PublishResult:
-        """Publishes a message as mandatory and waits for the broker's confirmation: at most `CONFIRM_WITHIN`
+        """Like `publish_all`, of one message."""
+        (result,) = await self.publish_all([Outgoing(exchange, routing_key, message)])
+        return result
+
+    async def publish_all(self, group: Sequence[Outgoing]) -> Sequence[PublishResult]:
+        """Publishes messages as mandatory and waits for the broker's confirmation: at most `CONFIRM_WITHIN`
         seconds plus the time that the bodies in progress take at `SLOWEST`, and at most `UNBLOCKED_WITHIN`
-        before that for a blocked broker. Failures of broker or network are results, not exceptions."""
-        if len(message.body) > self._settings.largest or len(routing_key.encode()) > 255:
-            return PublishResult.REFUSED
+        before that for a blocked broker. Failures of broker or network are results, not exceptions.
+
+        A group costs the least; what is published in one turn of the event loop goes out together too."""
+        results = dict[int, PublishResult]()
+        written = dict[int, Written]()
         channel = self._channel
-        if channel is None:
-            return PublishResult.AWAY
-        below = cast(UnderlyingChannel, await channel.get_underlay_channel())
-        properties = message.properties
-        if not can_be_written(properties, below.connection.connection_tune.frame_max or 0):
-            return PublishResult.REFUSED
-        # A returned message is recognised only by its message id: only one message with an id is in progress
-        # at a time.
-        lock = self._one_of_its_id.setdefault(message.message_id or "", asyncio.Lock())
-        async with lock:
-            if not await _unblocked(channel, UNBLOCKED_WITHIN):
-                return PublishResult.BUSY
-            self._under_way += 1
-            self._bytes_under_way += len(message.body)
-            try:
-                return await self._published(below, exchange, routing_key, message.body, properties)
-            finally:
-                self._under_way -= 1
-                self._bytes_under_way -= len(message.body)
+        for index, outgoing in enumerate(group):
+            if len(outgoing.message.body) > self._settings.largest:
+                results[index] = PublishResult.REFUSED
+            elif channel is None:
+                results[index] = PublishResult.AWAY
+            else:
+                try:
+                    written[index] = channel.publishing.written(outgoing)
+                except UNFIT:
+                    results[index] = PublishResult.REFUSED
+        if channel is not None and written:
+            results |= zip(written, await self._published(channel, [*written.values()]), strict=True)
+        return [results[index] for index in range(len(group))]
+
+    async def _published(
+        self, channel: BrokerChannel, messages: Sequence[Written]
+    ) -> Sequence[PublishResult]:
+        if not await _unblocked(channel, UNBLOCKED_WITHIN):
+            return [PublishResult.BUSY] * len(messages)
+        size = sum(len(message.body) for message in messages)
+        self._under_way += len(messages)
+        self._bytes_under_way += size
+        try:
+            within = CONFIRM_WITHIN + self._bytes_under_way / SLOWEST
+            return await channel.publishing.publish(messages, within)
+        finally:
+            self._under_way -= len(messages)
+            self._bytes_under_way -= size
 
     async def beside(self, act: Callable[[AbstractChannel], Awaitable[object]]) -> str:
         """Runs `act` on a separate channel: the broker closes the channel of an operation that it refuses,
@@ -188,45 +176,6 @@ class BrokerConnection:
             await self._close(channel)
         return ""
 
-    async def _published(
-        self,
-        below: UnderlyingChannel,
-        exchange: str,
-        routing_key: str,
-        body: bytes,
-        properties: Basic.Properties,
-    ) -> PublishResult:
-        alone = self._under_way == 1
-        within = CONFIRM_WITHIN + self._bytes_under_way / SLOWEST
-        try:
-            # Small ones go out together; a large one holds up the next until the socket has taken it.
-            await below.basic_publish(
-                body,
-                exchange=exchange,
-                routing_key=routing_key,
-                properties=properties,
-                mandatory=True,
-                timeout=within,
-                wait=len(body) > _GOES_OUT_AT_ONCE,
-            )
-        except PublishError:
-            return PublishResult.RETURNED
-        except DeliveryError:
-            return PublishResult.BUSY
-        except ChannelClosed as error:
-            log.warning("publishing refused", connection=self.name, error=printable(str(error), 300))
-            # The broker closes the channel because of one unconfirmed message, and does not say which.
-            return PublishResult.REFUSED if alone and self._under_way == 1 else PublishResult.UNKNOWN
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return PublishResult.UNKNOWN  # the library cancels the waiting when the connection is closed
-        except Exception as error:
-            log.warning("publishing failed", connection=self.name, error=printable(repr(error), 300))
-            return PublishResult.UNKNOWN
-        return PublishResult.CONFIRMED
-
     async def _supervise(self) -> None:
         failures, clock = 0, asyncio.get_running_loop().time
         while True:
@@ -249,11 +198,12 @@ class BrokerConnection:
     async def _serve(self) -> None:
         """Runs one connection; always ends by raising the reason why it was lost."""
         connection = await self._opened()
+        channel = BrokerChannel(connection, self.name)
+        gone = self._gone = asyncio.get_running_loop().create_future()
         try:
-            gone = self._gone = asyncio.get_running_loop().create_future()
             connection.close_callbacks.add(lambda _, why: _tell(gone, why))
             async with asyncio.timeout(SET_UP_WITHIN):
-                channel = await connection.channel(on_return_raises=True)
+                await channel.open()
                 channel.close_callbacks.add(lambda _, why: _tell(gone, why))
                 below = await channel.get_underlay_channel()
                 below.on_consumer_cancel_callbacks.add(
@@ -271,9 +221,10 @@ class BrokerConnection:
         finally:
             self._connection = self._channel = self._gone = None
             self._connected.clear()
+            channel.end(gone.result() if gone.done() else "the connection is closed")
             await self._close(connection)
 
-    async def _opened(self) -> AbstractConnection:
+    async def _opened(self) -> Connection:
         settings = self._settings
         self._login = self._login or read_login(self._settings, self._home)
         return await aio_pika.connect(
@@ -285,7 +236,7 @@ class BrokerConnection:
             ssl=settings.ca is not None,
             ssl_context=self._login.tls,
             timeout=CONNECT_WITHIN,
-            connection_class=_Connection,
+            connection_class=Connection,
             client_properties={"connection_name": self.name},
             heartbeat=HEARTBEAT,
         )

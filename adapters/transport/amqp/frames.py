@@ -1,5 +1,4 @@
-"""Makes the AMQP library read whatever senders may write into a message, and quickly, and tells what it can
-write.
+"""Makes the AMQP library read whatever senders may write into a message, and quickly.
 
 AMQP's short strings and tables are bytes that the broker passes on unchecked. The library (pamqp) takes a
 frame that it cannot decode for a broken connection: one such message would end the connection each time that
@@ -10,21 +9,23 @@ network three times for each frame, though one piece from the network has many.
 
 import asyncio
 import struct
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, Protocol
 
 from aiormq import connection
 from aiormq.exceptions import AMQPConnectionError, InvalidFrameError, ProtocolSyntaxError
 from pamqp import decode
-from pamqp.commands import Basic
 from pamqp.exceptions import PAMQPException
 from pamqp.frame import unmarshal
+from pamqp.heartbeat import Heartbeat
+
+from adapters.transport.amqp.content import AROUND, UNFIT
 
 # Replaces bytes that are not UTF-8 in a string; the key of a table that cannot be read.
 UNREADABLE: Final = "\N{REPLACEMENT CHARACTER}"
-
-_AROUND_PROPERTIES: Final = 20  # bytes of the frame and of the content header
 _WITH_A_LENGTH: Final = (b"S", b"x", b"F", b"A")  # types of fields with a length; others have at most 8 bytes
-_UNFIT: Final = (ValueError, OverflowError, OSError, RecursionError, IndexError, TypeError, struct.error)
 
 _HEADER: Final = struct.Struct(">BHI")  # of a frame: type, channel, size
 _PIECE: Final = 256 * 1024  # bytes
@@ -33,7 +34,32 @@ _PIECE: Final = 256 * 1024  # bytes
 _LARGEST: Final = 64 * 1024 * 1024
 _LARGEST_FIRST: Final = 128 * 1024
 
+_END: Final = 0xCE  # the last byte of a frame
+_HEARTBEAT: Final = (AROUND, 0, Heartbeat())
+
 _read_time: Final = decode.timestamp
+
+
+class FrameTaker(Protocol):
+    """Takes frames of one channel before the library decodes them."""
+
+    def take(self, kind: int, payload: bytes) -> bool:
+        """Whether it has taken this one: otherwise the library gets it. Raises `InvalidFrameError`."""
+        ...
+
+
+_TAKERS: Final[ContextVar[Mapping[int, FrameTaker]]] = ContextVar("takers by channel")
+
+
+@contextmanager
+def taking(takers: Mapping[int, FrameTaker]) -> Iterator[None]:
+    """A connection that is made in this context gives its frames to these takers, by the number of their
+    channel; they may be added later."""
+    token = _TAKERS.set(takers)
+    try:
+        yield
+    finally:
+        _TAKERS.reset(token)
 
 
 def read_all_there_is() -> None:
@@ -49,17 +75,6 @@ def read_all_there_is() -> None:
     decode.TABLE_MAPPING[b"A"] = _array
 
 
-def can_be_written(properties: Basic.Properties, frame_max: int) -> bool:
-    """Whether the properties of a message can be encoded, and fit into one frame of at most `frame_max` bytes
-    (0: no limit): the broker ends the connection for a larger one. Not all properties that were read can be
-    written again; a text that was not UTF-8, for example, becomes longer."""
-    try:
-        size = len(properties.marshal())
-    except (TypeError, ValueError, OverflowError, struct.error, RecursionError):
-        return False
-    return not frame_max or size + _AROUND_PROPERTIES <= frame_max
-
-
 class _FrameReceiver(connection.FrameReceiver):
     """Reads as much as has come, and gives its frames one after the other."""
 
@@ -67,25 +82,43 @@ class _FrameReceiver(connection.FrameReceiver):
         super().__init__(reader)
         self._read = bytearray()
         self._at = 0  # where the next frame begins
+        self._takers = _TAKERS.get({})
 
     async def get_frame(self) -> tuple[int, int, Any]:
+        taken = False
         while True:
-            if len(self._read) - self._at >= _HEADER.size:
-                if not self.started and self._read.startswith(b"AMQP"):
-                    raise ProtocolSyntaxError("Unexpected AMQP protocol header")
-                size = _HEADER.unpack_from(self._read, self._at)[2]
-                if size > (_LARGEST if self.started else _LARGEST_FIRST):
-                    self._read.clear()
-                    raise InvalidFrameError(f"a frame of {size} bytes")
-                self.started = True
-                end = self._at + _HEADER.size + size + 1
-                if end <= len(self._read):
-                    whole = bytes(memoryview(self._read)[self._at : end])
-                    self._at = end
+            while (whole := self._next()) is not None:
+                kind, channel, _ = _HEADER.unpack_from(whole)
+                taker = self._takers.get(channel)
+                if taker is None or not taker.take(kind, whole[_HEADER.size : -1]):
                     return _unmarshalled(whole)
+                taken = True
             del self._read[: self._at]
             self._at = 0
+            if taken:
+                # The library gives up a connection on which it sees nothing for some time.
+                return _HEARTBEAT
             await self._more()
+
+    def _next(self) -> bytes | None:
+        """The next frame, if all of it has come."""
+        if len(self._read) - self._at < _HEADER.size:
+            return None
+        if not self.started and self._read.startswith(b"AMQP"):
+            raise ProtocolSyntaxError("Unexpected AMQP protocol header")
+        size = _HEADER.unpack_from(self._read, self._at)[2]
+        if size > (_LARGEST if self.started else _LARGEST_FIRST):
+            self._read.clear()
+            raise InvalidFrameError(f"a frame of {size} bytes")
+        self.started = True
+        end = self._at + _HEADER.size + size + 1
+        if end > len(self._read):
+            return None
+        whole = bytes(memoryview(self._read)[self._at : end])
+        if whole[-1] != _END:
+            raise InvalidFrameError("a frame without its end")
+        self._at = end
+        return whole
 
     async def _more(self) -> None:
         if not self._read and self.reader.at_eof():
@@ -119,7 +152,7 @@ def _long_string(value: bytes) -> tuple[int, str]:
 def _table(value: bytes) -> tuple[int, Any]:
     try:
         return _fields(value)
-    except _UNFIT:
+    except UNFIT:
         return 4 + struct.unpack_from(">I", value)[0], {UNREADABLE: True}
 
 

@@ -8,18 +8,19 @@ import asyncio
 import io
 import random
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
+from aio_pika.abc import AbstractChannel
 
 from adapters.backends import amqp_exchange
 from adapters.backends.amqp_exchange import REPLIES, XML, ZIP, dead, text_in, word_in
-from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.channel import BrokerChannel
+from adapters.transport.amqp.connection import BrokerConnection, ended
+from adapters.transport.amqp.consuming import ReceivedMessage
 from adapters.transport.amqp.lines import ConnectionPool
 from adapters.transport.amqp.publishing import PublishResult
 from adapters.transport.amqp.queues import stood
@@ -72,7 +73,8 @@ class AmqpBackend:
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self.renewals = (self._asking.renewal, self._sending.renewal, self._hearing.renewal)
         self._large = asyncio.Semaphore(_LOG_INS)
-        self._held: dict[AbstractIncomingMessage, Answer] = {}
+        self._held: dict[ReceivedMessage, Answer] = {}
+        self._putting_aside: set[asyncio.Task[None]] = set()
         self.woken: Callable[[], None] = lambda: None
         self._waking = False
         self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
@@ -89,6 +91,7 @@ class AmqpBackend:
         await self._hearing.__aexit__(kind, error, trace)
         await self._sending.__aexit__(kind, error, trace)
         await self._asking.__aexit__(kind, error, trace)
+        await ended(self._putting_aside)
 
     @property
     def deaf(self) -> str:
@@ -143,52 +146,56 @@ class AmqpBackend:
         for message, answer in list(self._held.items()):
             if answer.id in acknowledged:
                 self._held.pop(message, None)
-                with suppress(AMQPError):  # the connection is lost: the message is delivered again
-                    await message.ack()
+                message.ack()
 
-    async def _begin_asking(self, channel: AbstractChannel) -> Sequence[str]:
+    async def _begin_asking(self, channel: BrokerChannel) -> Sequence[str]:
         await stood(channel, self._settings.submissions)
         await stood(channel, dead(self._settings.answers))
         if self._settings.questions is not None:
             await stood(channel, self._settings.questions)
             # On the channel that asks, as direct reply-to requires.
-            replies = await channel.get_queue(REPLIES, ensure=False)
-            await replies.consume(self._hear_word, no_ack=True)
+            await channel.consume(REPLIES, self._hear_words, no_ack=True)
         return ()
 
-    async def _begin_hearing(self, channel: AbstractChannel) -> Sequence[str]:
+    async def _begin_hearing(self, channel: BrokerChannel) -> Sequence[str]:
         self._held.clear()
-        answers = await stood(channel, self._settings.answers)
+        await stood(channel, self._settings.answers)
         await channel.set_qos(prefetch_count=_IN_HAND)
-        await answers.consume(self._hear)
+        await channel.consume(self._settings.answers, self._hear)
         return (self._settings.answers,)
 
-    async def _hear(self, message: AbstractIncomingMessage) -> None:
+    def _hear(self, messages: Sequence[ReceivedMessage]) -> None:
         longest = min(self._settings.largest, xml.DEFAULT_LIMITS.size)
-        if 0 < len(message.body) <= longest:
-            answer = text_in(message)
-            self._held[message] = answer if self._settings.dxp is None else unwrapped(answer)
-            if not self._waking:
-                self._waking = True
-                asyncio.get_running_loop().call_later(_GATHER, self._wake)
-            return
-        reason = f"larger than {longest} bytes" if message.body else "empty"
+        for message in messages:
+            if 0 < len(message.body) <= longest:
+                answer = text_in(message)
+                self._held[message] = answer if self._settings.dxp is None else unwrapped(answer)
+            else:
+                reason = f"larger than {longest} bytes" if message.body else "empty"
+                putting = asyncio.create_task(self._put_aside(message, reason))
+                self._putting_aside.add(putting)
+                putting.add_done_callback(self._putting_aside.discard)
+        if self._held and not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_later(_GATHER, self._wake)
+
+    async def _put_aside(self, message: ReceivedMessage, reason: str) -> None:
         log.error("answer put aside", reason=reason, size=len(message.body))
         aside = amqp_exchange.put_aside(message, reason)
         # Unless the broker confirms it there, it stays where it is and is delivered again on the next
         # connection.
         if await self._asking.publish("", dead(self._settings.answers), aside) is PublishResult.CONFIRMED:
-            with suppress(AMQPError):
-                await message.ack()
+            message.ack()
 
     def _wake(self) -> None:
         self._waking = False
         self.woken()
 
-    async def _hear_word(self, message: AbstractIncomingMessage) -> None:
-        word = self._asked.get(message.correlation_id or "")
-        if word is not None and not word.done():
-            word.set_result(word_in(message))
+    def _hear_words(self, messages: Sequence[ReceivedMessage]) -> None:
+        for message in messages:
+            word = self._asked.get(message.correlation_id or "")
+            if word is not None and not word.done():
+                word.set_result(word_in(message))
 
 
 async def _begin_sending(_channel: AbstractChannel) -> Sequence[str]:

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from aio_pika import DeliveryMode, Message
-from aio_pika.abc import AbstractIncomingMessage
 
+from adapters.transport.amqp.consuming import ReceivedMessage
 from gateway.model.answer import Answer
 from gateway.model.delivery import Outcome
 from gateway.model.faults import printable
@@ -71,11 +71,12 @@ def question(number: str, key: str) -> Message:
     )
 
 
-def word(reply: Word, question: AbstractIncomingMessage) -> Message:
-    return Message(reply.encode(), content_type=TEXT, correlation_id=question.correlation_id)
+def word(reply: Word, number: str | None) -> Message:
+    """The answer to the question with this number, its `correlation_id`."""
+    return Message(reply.encode(), content_type=TEXT, correlation_id=number)
 
 
-def word_in(message: AbstractIncomingMessage) -> Outcome | None:
+def word_in(message: ReceivedMessage) -> Outcome | None:
     """What a word means for the submission; an unknown word means nothing.
 
     None for `unknown-key`: the query may have overtaken the submission, which may be in the queue, or on its
@@ -90,7 +91,7 @@ def word_in(message: AbstractIncomingMessage) -> Outcome | None:
             return Outcome.UNKNOWN
 
 
-def put_aside(message: AbstractIncomingMessage, reason: str) -> Message:
+def put_aside(message: ReceivedMessage, reason: str) -> Message:
     """The same message with the reason why it is unusable."""
     return Message(
         message.body,
@@ -102,13 +103,13 @@ def put_aside(message: AbstractIncomingMessage, reason: str) -> Message:
     )
 
 
-def key_of(message: AbstractIncomingMessage) -> str | None:
+def key_of(message: ReceivedMessage) -> str | None:
     """The key of the submission that a message contains or concerns, if it names one."""
     key = message.correlation_id
     return key if isinstance(key, str) and SUBMISSION_KEY.fullmatch(key) else None
 
 
-def text_in(message: AbstractIncomingMessage) -> Answer:
+def text_in(message: ReceivedMessage) -> Answer:
     """The answer in a message. Its id is the same when it is delivered again, on any connection, and
     different if anything in it differs; its name comes from the other side, made printable."""
     named = message.headers.get(NAME)

@@ -185,7 +185,7 @@ def test_customs_is_asked_where_it_can_be_and_silence_says_nothing(
 
                 async def reply(question: AbstractIncomingMessage, each: str = each) -> None:
                     assert question.body == key.encode()
-                    reply = word(Word.TAKEN, question)
+                    reply = word(Word.TAKEN, question.correlation_id)
                     reply.body = each.encode()
                     await channel.default_exchange.publish(reply, question.reply_to or "")
                     await question.ack()

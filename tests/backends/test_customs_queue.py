@@ -43,7 +43,7 @@ async def customs_that_takes_nothing(
         questions = await channel.declare_queue(settings.questions, durable=True)
 
         async def reply_unknown(question: AbstractIncomingMessage) -> None:
-            reply = word(Word.UNKNOWN, question)
+            reply = word(Word.UNKNOWN, question.correlation_id)
             await channel.default_exchange.publish(reply, question.reply_to or "")
             await question.ack()
 

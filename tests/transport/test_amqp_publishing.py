@@ -17,7 +17,7 @@ from pamqp.header import ContentHeader
 
 import adapters.transport.amqp.connection as amqp_connection
 from adapters.transport.amqp.connection import BrokerConnection
-from adapters.transport.amqp.content import HEADER, content_header, frame, size_and_properties
+from adapters.transport.amqp.content import HEADER, body_size_in, content_header, frame, properties_in
 from adapters.transport.amqp.publishing import Outgoing, PublishResult
 from tests.support.rabbitmq import Rabbit
 from tests.transport.test_amqp_connection import note, nothing, run, until
@@ -343,8 +343,8 @@ def test_properties_are_written_as_the_library_writes_them_and_read_again(
     )
     expected = marshal(ContentHeader(body_size=4, properties=message.properties), 7)
     assert frame(HEADER, 7, content_header(message)) == expected
-    size, read = size_and_properties(expected[7:-1])
-    assert size == 4
+    read = properties_in(expected[7:-1])
+    assert body_size_in(expected[7:-1]) == 4
     assert {name: read.get(name) for name in texts} == {name: text or None for name, text in texts.items()}
     assert read.get("timestamp") == timestamp
     if timestamp is not None:

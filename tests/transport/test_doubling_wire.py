@@ -22,7 +22,8 @@ from adapters.channels.sftp_server.session import Session
 from adapters.channels.sftp_server.virtual_tree import Tree
 from adapters.home.clock import utc_now
 from adapters.transport.amqp.aside import facts_of
-from adapters.transport.amqp.content import UNFIT
+from adapters.transport.amqp.consuming import ReceivedMessage
+from adapters.transport.amqp.content import UNFIT, properties_in
 from adapters.transport.amqp.content import content_header as encoded
 from adapters.transport.amqp.frames import UNREADABLE, read_all_there_is
 from adapters.transport.sftp.codec import Command, pack, packet
@@ -128,7 +129,13 @@ SFTP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]]
 }
 
 
-def delivered(header: bytes, body: bytes) -> IncomingMessage:
+def delivered(header: bytes, body: bytes) -> ReceivedMessage:
+    """`header` is a whole frame."""
+    return ReceivedMessage(body, properties_in(header[7:-1]), "x")
+
+
+def viewed(header: bytes, body: bytes) -> IncomingMessage:
+    """As the library reads it, for those who look at what was put aside."""
     read_all_there_is()
     _size, _channel, read = pamqp.frame.unmarshal(header)
     return IncomingMessage(
@@ -142,16 +149,17 @@ def delivered(header: bytes, body: bytes) -> IncomingMessage:
 
 
 def consumed(properties: bytes) -> object:
-    return looked_at(delivered(properties, b"<a/>"))
+    return looked_at(properties, b"<a/>")
 
 
-def looked_at(message: IncomingMessage) -> object:
+def looked_at(header: bytes, body: bytes) -> object:
     """All that is done with a message, whoever it is from, beside what its content is judged by."""
+    message = delivered(header, body)
     letter = dead_letter(message, UNREADABLE_FINDING)
     aside = put_aside(message, "why")
     message_out = notice(reply_of(message, ACCOUNT), UNREADABLE_FINDING)
     written = [can_be_written(each) for each in (letter, aside, message_out)]
-    facts = facts_of(message)
+    facts = facts_of(viewed(header, body))
     try:
         return validate(message, ACCOUNT, MOST), text_in(message), word_in(message), written, facts
     except MessageRejected:
@@ -184,11 +192,11 @@ def nested(size: int) -> bytes:
 
 def claimed(body: bytes) -> object:
     header = content_header(Properties(message_id=b"m", content_type=CLAIM.encode()), len(body))
-    return looked_at(delivered(header, body))
+    return looked_at(header, body)
 
 
 def of_content(body: bytes) -> object:
-    return looked_at(delivered(content_header(Properties(message_id=b"m"), len(body)), body))
+    return looked_at(content_header(Properties(message_id=b"m"), len(body)), body)
 
 
 AMQP: Final[dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]]] = {

@@ -11,14 +11,15 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from adapters.channels.amqp.dead_letters import dead_letter, notice
 from adapters.channels.amqp.reply_queues import AccountQueues, Letter
 from adapters.channels.amqp.topology import DEAD, IN, stand
 from adapters.channels.amqp.validation import ClaimedFile, ValidMessage, is_one_of_ours, reply_of, validate
 from adapters.channels.sftp_server.claim_check import ClaimCheck
+from adapters.transport.amqp.channel import BrokerChannel
 from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.consuming import ReceivedMessage
 from adapters.transport.amqp.publishing import PublishResult
 from gateway.config.connections import AmqpSettings
 from gateway.model.backoff import Backoff
@@ -59,64 +60,62 @@ class Consumer:
         self._ports = ports
         self._outgoing = outgoing
         self._accounts = accounts
-        self._queue: AbstractQueue | None = None
+        self._channel: BrokerChannel | None = None
         self._tag = ""
         self._in_hand: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._one_of_its_id: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def begin(self, channel: AbstractChannel) -> Sequence[str]:
+    async def begin(self, channel: BrokerChannel) -> Sequence[str]:
         """A `SetUp` of the consuming connection."""
-        self._queue = await stand(channel, self._settings.delivery_limit)
+        await stand(channel, self._settings.delivery_limit)
         await channel.set_qos(prefetch_count=self._settings.prefetch)
-        self._tag = await self._queue.consume(self._hand_over)
+        self._channel = channel
+        self._tag = await channel.consume(IN, self._hand_over)
         return (IN,)
 
     async def stop(self) -> None:
         """Stops consuming; returns when messages in progress are stored and acknowledged, or returned to the
         broker."""
         self._stopping.set()
-        if self._queue is not None:
+        if self._channel is not None:
             with suppress(Exception):  # the connection may be lost
-                await self._queue.cancel(self._tag, timeout=5)
+                await self._channel.cancel(self._tag, within=5)
         if self._in_hand:
             await asyncio.wait(self._in_hand)
 
-    async def _hand_over(self, message: AbstractIncomingMessage) -> None:
-        # In a task of our own: the library's tasks end with the connection, and a message that is being
-        # stored then must be recognised as stored when it is delivered again.
-        task = asyncio.create_task(self._take(message))
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
+    def _hand_over(self, messages: Sequence[ReceivedMessage]) -> None:
+        for message in messages:
+            task = asyncio.create_task(self._take(message))
+            self._in_hand.add(task)
+            task.add_done_callback(self._in_hand.discard)
 
-    async def _take(self, message: AbstractIncomingMessage) -> None:
+    async def _take(self, message: ReceivedMessage) -> None:
         """Keeps the message until it is settled, as long as the gateway runs. If it were returned, it would
         be delivered again at once and counted: the broker puts aside messages that were delivered too often,
         and it may be sound."""
-        queue = self._queue
-        failures, again = 0, message.redelivered is True
+        channel = self._channel
+        failures, again = 0, message.redelivered
         while not await self._tried(message, again=again):
             again = True  # it may have been stored in spite of the error
             pause = _BACKOFF.pause(failures := failures + 1)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause * random.uniform(0.5, 1))  # noqa: S311  no secret
             if self._stopping.is_set():
-                with suppress(Exception):
-                    await message.nack(requeue=True)
+                message.reject(requeue=True)
                 return
-            if self._queue is not queue:
+            if self._channel is not channel:
                 return  # the connection was lost: the broker delivers it again
-        with suppress(Exception):  # the connection is lost: it is delivered again, and recognised
-            await message.ack()
+        message.ack()  # if the connection is lost, it is delivered again, and recognised
 
-    async def _tried(self, message: AbstractIncomingMessage, *, again: bool) -> bool:
+    async def _tried(self, message: ReceivedMessage, *, again: bool) -> bool:
         try:
             return await self._settled(message, again)
         except Exception as error:
             log.error("message not taken", error=printable(repr(error), 500))
             return False
 
-    async def _settled(self, message: AbstractIncomingMessage, again: bool) -> bool:
+    async def _settled(self, message: ReceivedMessage, again: bool) -> bool:
         """Whether it is stored, or refused and put where people find it. Raises the store's exceptions."""
         account = await asyncio.to_thread(self._account, message)
         try:
@@ -135,11 +134,11 @@ class Consumer:
         if room.refuses(size if valid.claim is None else valid.claim.size):
             raise MessageRejected(room.why)
 
-    def _account(self, message: AbstractIncomingMessage) -> Account | None:
+    def _account(self, message: ReceivedMessage) -> Account | None:
         return self._ports.account(message.user_id) if message.user_id else None
 
     async def _store(
-        self, message: AbstractIncomingMessage, account: Account, valid: ValidMessage, again: bool
+        self, message: ReceivedMessage, account: Account, valid: ValidMessage, again: bool
     ) -> None:
         ports, reply, claim = self._ports, valid.reply, valid.claim
         # After a lost connection, the message may still be in progress here when it is delivered again.
@@ -184,15 +183,13 @@ class Consumer:
         finally:
             spool.discard()
 
-    async def _refused(
-        self, message: AbstractIncomingMessage, account: Account | None, finding: Finding
-    ) -> bool:
+    async def _refused(self, message: ReceivedMessage, account: Account | None, finding: Finding) -> bool:
         letter = dead_letter(message, finding)
-        result = await self._outgoing.publish(DEAD, message.routing_key or "", letter)
+        result = await self._outgoing.publish(DEAD, message.routing_key, letter)
         if result in (PublishResult.REFUSED, PublishResult.RETURNED):
             # We cannot put it aside ourselves: the broker can, without the reason, and this settles the
             # message.
-            await message.reject(requeue=False)
+            message.reject(requeue=False)
         elif result is not PublishResult.CONFIRMED:
             return False
         message_id = printable(message.message_id or "", 80)

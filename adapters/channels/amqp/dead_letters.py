@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import aio_pika
 from aio_pika import DeliveryMode
-from aio_pika.abc import AbstractIncomingMessage, HeadersType
+from aio_pika.abc import HeadersType
 
+from adapters.transport.amqp.consuming import ReceivedMessage
 from gateway.model.faults import Finding
 from gateway.model.message import Reply
 
@@ -18,7 +19,7 @@ def reasons(finding: Finding) -> HeadersType:
     return {"x-reason": finding.code, "x-reason-en": finding.en, "x-reason-zh": finding.zh}
 
 
-def dead_letter(message: AbstractIncomingMessage, finding: Finding) -> aio_pika.Message:
+def dead_letter(message: ReceivedMessage, finding: Finding) -> aio_pika.Message:
     """The original message with the reason. Its `user_id` becomes a header: in that property the broker would
     accept only our own."""
     headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}

@@ -5,9 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aio_pika.abc import AbstractIncomingMessage
-
 from adapters.channels.sftp_server.wire import LONGEST_NAME
+from adapters.transport.amqp.consuming import ReceivedMessage
 from adapters.transport.amqp.frames import UNREADABLE
 from gateway.model.faults import Fault, MessageRejected, finding, in_bytes, printable
 from gateway.model.message import Reply
@@ -56,7 +55,7 @@ def is_one_of_ours(account: Account | None) -> bool:
     return account is not None and account.delivery is Delivery.AMQP
 
 
-def validate(message: AbstractIncomingMessage, account: Account | None, largest: int) -> ValidMessage:
+def validate(message: ReceivedMessage, account: Account | None, largest: int) -> ValidMessage:
     """The validated message; `account` is that of its `user_id`, which the broker has checked against the
     log-in. Raises `MessageRejected`."""
     if account is None or not is_one_of_ours(account):
@@ -94,7 +93,7 @@ def validate(message: AbstractIncomingMessage, account: Account | None, largest:
     return ValidMessage(_sound(name, (suffix,)), reply, None, traceparent)
 
 
-def _encoding(message: AbstractIncomingMessage) -> str:
+def _encoding(message: ReceivedMessage) -> str:
     """The encoding of the body: as declared, or as recognised from its bytes."""
     seen = (name for sign, name in _COMPRESSED.items() if message.body.startswith(sign))
     declared = (message.content_encoding or "").strip().lower()
@@ -106,7 +105,7 @@ def is_direct(to: str) -> bool:
     return to.startswith(f"{DIRECT_REPLY}.")
 
 
-def reply_of(message: AbstractIncomingMessage, account: Account) -> Reply:
+def reply_of(message: ReceivedMessage, account: Account) -> Reply:
     """A reply queue is used only if its name shows that it belongs to the sender, or it is a direct reply."""
     to = message.reply_to or ""
     own = is_direct(to) or to.startswith(f"{account.name}.")

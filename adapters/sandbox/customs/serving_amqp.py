@@ -6,22 +6,23 @@ confirmed it, and has the same message id if it is sent again.
 """
 
 import asyncio
-import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final
 
 import structlog
 from aio_pika import Message
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
-from aio_pika.exceptions import AMQPError
+from aio_pika.abc import AbstractChannel
 
 from adapters.backends.amqp_exchange import Word, answer, dead, key_of, put_aside, word
 from adapters.sandbox.customs.submitted import refusal
 from adapters.sandbox.inspection import reference_in
 from adapters.sandbox.simulated_backend import SimulatedBackend
+from adapters.transport.amqp.channel import BrokerChannel
 from adapters.transport.amqp.connection import BrokerConnection
+from adapters.transport.amqp.consuming import ReceivedMessage
 from adapters.transport.amqp.publishing import Outgoing, PublishResult
 from adapters.transport.amqp.queues import stood
 from gateway.config.connections import AmqpBackendSettings
@@ -53,7 +54,7 @@ class AmqpServing:
         self._sending = BrokerConnection(settings, home, f"{name} sending", self._begin_sending)
         self._hearing = BrokerConnection(settings, home, f"{name} hearing", self._begin_hearing)
         self._backend = backend
-        self._in_hand: set[asyncio.Task[None]] = set()  # submissions that are being taken
+        self._in_hand: set[asyncio.Task[None]] = set()  # submissions and questions
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop`: takes what arrives, and sends answers as soon as they are due."""
@@ -86,34 +87,36 @@ class AmqpServing:
             await stood(channel, queue)
         return ()
 
-    async def _begin_hearing(self, channel: AbstractChannel) -> Sequence[str]:
+    async def _begin_hearing(self, channel: BrokerChannel) -> Sequence[str]:
         await channel.set_qos(prefetch_count=_IN_HAND)
-        submissions = await stood(channel, self._settings.submissions)
-        await submissions.consume(self._take)
+        submissions = (await stood(channel, self._settings.submissions)).name
+        await channel.consume(submissions, partial(self._each, self._take))
         if self._settings.questions is None:
-            return (self._settings.submissions,)
-        questions = await stood(channel, self._settings.questions)
-        await questions.consume(self._answer)
-        return self._settings.submissions, self._settings.questions
+            return (submissions,)
+        questions = (await stood(channel, self._settings.questions)).name
+        await channel.consume(questions, partial(self._each, self._answer))
+        return submissions, questions
 
-    async def _take(self, message: AbstractIncomingMessage) -> None:
-        taking = cast(asyncio.Task[None], asyncio.current_task())
-        self._in_hand.add(taking)
+    def _each(
+        self, act: Callable[[ReceivedMessage], Coroutine[Any, Any, None]], messages: Sequence[ReceivedMessage]
+    ) -> None:
+        for message in messages:
+            acting = asyncio.create_task(act(message))
+            self._in_hand.add(acting)
+            acting.add_done_callback(self._in_hand.discard)
+
+    async def _take(self, message: ReceivedMessage) -> None:
         try:
             await self._taken_up(message)
         except Exception as error:
             # The message is delivered again, but not at once.
             log.error("submission not taken", error=printable(repr(error)))
             await asyncio.sleep(_TROUBLED)
-            with contextlib.suppress(AMQPError):
-                await message.reject(requeue=True)
+            message.reject(requeue=True)
         else:
-            with contextlib.suppress(AMQPError):  # the connection is lost; the message is delivered again
-                await message.ack()
-        finally:
-            self._in_hand.discard(taking)
+            message.ack()
 
-    async def _taken_up(self, message: AbstractIncomingMessage) -> None:
+    async def _taken_up(self, message: ReceivedMessage) -> None:
         key = key_of(message)
         if key is None:
             await self._sent(dead(self._settings.submissions), put_aside(message, "no key in correlation_id"))
@@ -128,14 +131,13 @@ class AmqpServing:
         else:
             log.info("taken", key=key)
 
-    async def _answer(self, question: AbstractIncomingMessage) -> None:
+    async def _answer(self, question: ReceivedMessage) -> None:
         key = question.body.decode("ascii", "replace")
         is_known = SUBMISSION_KEY.fullmatch(key) and (await self._backend.ask(key))[0] is Outcome.TAKEN
-        reply = word(Word.TAKEN if is_known else Word.UNKNOWN, question)
+        reply = word(Word.TAKEN if is_known else Word.UNKNOWN, question.correlation_id)
         # If the asker no longer waits, its reply queue is gone and the reply is lost.
         await self._sending.publish("", question.reply_to or "", reply)
-        with contextlib.suppress(AMQPError):
-            await question.ack()
+        question.ack()
 
     async def _tell(self) -> bool:
         """Sends one batch of answers that are due; returns whether there were any."""

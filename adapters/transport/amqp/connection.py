@@ -45,7 +45,7 @@ log = structlog.get_logger()
 read_all_there_is()
 
 # Declares what it needs and begins to consume; returns the queues that it consumes from.
-SetUp = Callable[[AbstractChannel], Awaitable[Sequence[str]]]
+SetUp = Callable[[BrokerChannel], Awaitable[Sequence[str]]]
 
 
 class ConnectionLost(Exception):
@@ -221,7 +221,7 @@ class BrokerConnection:
         finally:
             self._connection = self._channel = self._gone = None
             self._connected.clear()
-            channel.end(gone.result() if gone.done() else "the connection is closed")
+            await channel.end(gone.result() if gone.done() else "the connection is closed")
             await self._close(connection)
 
     async def _opened(self) -> Connection:
@@ -266,7 +266,7 @@ class BrokerConnection:
                     await asyncio.sleep(_LOOK_EVERY)
         _tell(gone, ConnectionLost("its password, keys or certificates are others now"))
 
-    async def _proven(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
+    async def _proven(self, channel: BrokerChannel, watched: Sequence[str]) -> None:
         """Checks the connection. Raises `ConnectionLost` if the check does not end in time: a broker that
         hangs answers nothing, and the library may not notice."""
         proof = asyncio.create_task(self._prove(channel, watched))
@@ -282,7 +282,7 @@ class BrokerConnection:
                 self._closing.add(proof)
                 proof.add_done_callback(self._closing.discard)
 
-    async def _prove(self, channel: AbstractChannel, watched: Sequence[str]) -> None:
+    async def _prove(self, channel: BrokerChannel, watched: Sequence[str]) -> None:
         self.blocked = not await _unblocked(channel, 0.01)
         if self.blocked:
             return  # a blocked broker answers nothing until it has memory again, but still sends heartbeats

@@ -5,6 +5,7 @@ measure that this one is tested against.
 """
 
 import struct
+from contextlib import suppress
 from typing import Any, Final
 
 import aio_pika
@@ -112,25 +113,33 @@ def read_short(data: bytes, at: int) -> tuple[int, bytes]:
     return end, data[at + 1 : end]
 
 
-def size_and_properties(header: bytes) -> tuple[int, dict[str, Any]]:
-    """The size of the body and the properties that are there, from the payload of a header frame. Headers are
-    the bytes of their table; strings that are not UTF-8 have the replacement character. Raises one of `UNFIT`
-    for what is cut short."""
-    flags, at = _FLAGS.unpack_from(header, _HEAD.size)[0], _HEAD.size + _FLAGS.size
+def body_size_in(header: bytes) -> int:
+    """From the payload of a header frame."""
+    return int(_HEAD.unpack_from(header)[2])
+
+
+def properties_in(header: bytes) -> dict[str, Any]:
+    """The properties in the payload of a header frame, up to one that is cut short. Headers are the bytes of
+    their table; strings that are not UTF-8 have the replacement character."""
     properties = dict[str, Any]()
-    for flag, name, length in _PROPERTIES:
-        if not flags & flag:
-            continue
-        if length == _SHORT:
-            end = at + 1 + header[at]
-            properties[name] = header[at + 1 : end].decode("utf-8", "replace")
-        elif length == _TABLE:
-            end = at + _LENGTH.size + _LENGTH.unpack_from(header, at)[0]
-            properties[name] = header[at:end]
-        else:
-            end = at + length
-            properties[name] = int.from_bytes(header[at:end], "big")
-        if end > len(header):
-            raise ValueError("a property is cut short")
-        at = end
-    return _HEAD.unpack_from(header)[2], properties
+    with suppress(*UNFIT):
+        (flags,) = _FLAGS.unpack_from(header, _HEAD.size)
+        at = _HEAD.size + _FLAGS.size
+        for flag, name, length in _PROPERTIES:
+            if not flags & flag:
+                continue
+            begin = at
+            if length == _SHORT:
+                begin, at = at + 1, at + 1 + header[at]
+            elif length == _TABLE:
+                at += _LENGTH.size + _LENGTH.unpack_from(header, at)[0]
+            else:
+                at += length
+            if at > len(header):
+                break
+            value = header[begin:at]
+            if length == _SHORT:
+                properties[name] = value.decode("utf-8", "replace")
+            else:
+                properties[name] = value if length == _TABLE else int.from_bytes(value, "big")
+    return properties

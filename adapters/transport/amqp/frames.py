@@ -150,10 +150,15 @@ def _long_string(value: bytes) -> tuple[int, str]:
 
 
 def _table(value: bytes) -> tuple[int, Any]:
+    return 4 + struct.unpack_from(">I", value)[0], read_table(value)
+
+
+def read_table(value: bytes) -> dict[str, Any]:
+    """The fields of a table with its length before it; `{UNREADABLE: True}` if it cannot be read."""
     try:
-        return _fields(value)
+        return _fields(value)[1]
     except UNFIT:
-        return 4 + struct.unpack_from(">I", value)[0], {UNREADABLE: True}
+        return {UNREADABLE: True}
 
 
 def _fields(value: bytes) -> tuple[int, dict[str, Any]]:
@@ -182,6 +187,11 @@ def _end(value: bytes) -> int:
 def _field(value: bytes, at: int, end: int) -> tuple[int, Any]:
     """The offset of the next field, and the value of this one. The library gets only this field's bytes."""
     kind = value[at : at + 1]
+    if kind == b"S":  # as most are
+        after = at + 5 + int(struct.unpack_from(">I", value, at + 1)[0])
+        if after > end:
+            raise ValueError("a field is cut short")
+        return after, value[at + 5 : after].decode("utf-8", "replace")
     longest = 4 + int(struct.unpack_from(">I", value, at + 1)[0]) if kind in _WITH_A_LENGTH else 8
     consumed, field = decode.embedded_value(value[at : min(at + 1 + longest, end)])
     if not 0 < consumed <= end - at:

@@ -48,17 +48,20 @@ def pytest_configure(config: pytest.Config) -> None:
 # Files that take longest as a whole: they begin first, so that no process is left alone with one at the end.
 _LONGEST = (
     "tests/test_docs.py",
-    "tests/system/test_crash.py",
-    "tests/system/test_separate_customs.py",
-    "tests/transport/test_amqp_connection.py",
+    "tests/system/test_crash_poison.py",
     "tests/system/test_kills.py",
     "tests/backends/test_backends.py",
-    "tests/system/test_operator_actions_served.py",
-    "tests/system/test_crash_poison.py",
-    "tests/system/test_crash_restarts.py",
     "tests/system/test_amqp_storm.py",
+    "tests/transport/test_amqp_connection.py",
+    "tests/test_wheel.py",
+    "tests/bench/test_job.py",
+    "tests/test_integrators.py",
+    "tests/system/test_crash_restarts.py",
     "tests/system/test_amqp_trouble.py",
-    "tests/system/test_amqp_not_ready.py",
+    "tests/backends/test_amqp_backend.py",
+    "tests/system/test_reform_cells.py",
+    "tests/system/test_crash.py",
+    "tests/system/test_separate_customs.py",
 )
 
 

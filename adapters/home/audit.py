@@ -108,7 +108,7 @@ class Audit:
                     "state": row.state,
                     "detail": detail,
                 }
-                _text, own = chained(digest, entry)
+                own = chained(digest, entry)
             except (ValueError, TypeError, OverflowError):
                 detail, own = {}, ""
             if digest and own != row.digest:

@@ -17,14 +17,14 @@ from adapters.store.claims import TO_JUDGE, queue_for_judgement
 from adapters.store.database import Transaction
 from adapters.store.preconditions import is_superseded
 from adapters.store.read.agreement_use import accepted_under
-from adapters.store.rows import arrival_of
+from adapters.store.rows import ARRIVAL, arrival_of
 from adapters.store.tables.messages import messages, obligations
 from adapters.store.write.agreements import consume, record_notice, release
 from adapters.store.write.document_requests import ask
 from adapters.store.write.documents_due import bring, owe, start_deadline
 from adapters.store.write.in_force import restored_since
 from adapters.store.write.keys import release_key, take_key
-from adapters.store.write.receipts import overtake, put_receipts, repeat_receipts, unsigned
+from adapters.store.write.receipts import NewReceipts, overtake, repeat_receipts, unsigned
 from adapters.store.write.search_index import fact_columns, note_faults
 from adapters.store.write.submissions import hold_waiting, known_at, send_again, submit, withdraw
 from adapters.store.write.waits import (
@@ -75,7 +75,11 @@ from gateway.model.waits import Awaited, AwaitedKind
 ACTOR: Final = "gateway"
 MATCHED: Final = "matched"  # the event's word in the trail of an answer
 
-_MESSAGE: Final = select(messages).where(messages.c.id == bindparam("message_id"))
+_MESSAGE: Final = select(
+    *ARRIVAL,
+    *(messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder),
+    *(messages.c.waiting_for, messages.c.link_sequence),
+).where(messages.c.id == bindparam("message_id"))
 _CHANGE: Final = update(messages).where(
     messages.c.seq == bindparam("message_seq"), messages.c.revision == bindparam("seen")
 )
@@ -185,22 +189,25 @@ def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Che
 
 def write(transaction: Transaction, checked: Checked) -> State:
     """Returns the state after the last of the changes."""
-    for change in checked.changes:
-        _write(transaction, change, checked.present[change.message])
+    with NewReceipts(transaction) as to_add:
+        for change in checked.changes:
+            _write(transaction, change, checked.present[change.message], to_add)
     return checked.present[checked.changes[-1].message].state
 
 
-def _write(transaction: Transaction, change: Transition | Note, present: _Present) -> None:
+def _write(
+    transaction: Transaction, change: Transition | Note, present: _Present, to_add: NewReceipts
+) -> None:
     if isinstance(change, Note):
         transaction.log(change.message, change.at, change.word, change.actor, present.state, **change.detail)
         return
     state = advance(present.state, change.event)
     detail: dict[str, object] = dict(change.detail)
     for effect in change.effects:
-        detail |= _apply_effect(transaction, effect, change, present)
-    added = put_receipts(transaction, change.message, change.receipts, change.at)
-    if detail.get("receipt") not in _digests(added):
-        detail.pop("receipt", None)
+        detail |= _apply_effect(transaction, effect, change, present, to_add)
+    added = to_add.put(change.message, change.receipts, change.at)
+    if "receipt" in detail and detail["receipt"] not in _digests(added):
+        del detail["receipt"]
     folder = folder_of(state, present.folder)
     # Kept, since a later claim must not have the fence of one that may still be in progress.
     last_fence = TO_JUDGE.end(transaction, present.row.seq) if present.state is State.RECEIVED else {}
@@ -270,7 +277,7 @@ def _digests(receipts: Sequence[Receipt]) -> set[str]:
 
 
 def _apply_effect(
-    transaction: Transaction, effect: Effect, change: Transition, present: _Present
+    transaction: Transaction, effect: Effect, change: Transition, present: _Present, to_add: NewReceipts
 ) -> dict[str, object]:
     """Writes an effect and returns the details for its log entry."""
     message, at = change.message, change.at
@@ -296,8 +303,10 @@ def _apply_effect(
             for backend in effect.backends:
                 known_at(transaction, message, backend)
         case OvertakePending():
+            to_add.add_now()
             overtake(transaction, message)
         case RepeatReceipts():
+            to_add.add_now()
             repeat_receipts(transaction, message, present.row.name, effect.earlier, at)
         case ReleaseHoldings():
             if present.revision:  # otherwise it has consumed nothing yet
@@ -370,7 +379,7 @@ def _judge_again(
         detail={"thing": str(awaited)},
         columns=columns,
     )
-    _write(transaction, arrival, _Present.of(row))
+    _write(transaction, arrival, _Present.of(row), NewReceipts(transaction))
 
 
 def _hold_accepted_under(transaction: Transaction, number: str, at: datetime) -> None:
@@ -378,4 +387,4 @@ def _hold_accepted_under(transaction: Transaction, number: str, at: datetime) ->
     that customs has not taken yet."""
     reason = f"agreement {number} was terminated"
     for row in accepted_under(transaction.connection, number):
-        _write(transaction, hold(row.id, ACTOR, reason, at), _Present.of(row))
+        _write(transaction, hold(row.id, ACTOR, reason, at), _Present.of(row), NewReceipts(transaction))

@@ -295,11 +295,12 @@ TO_POST_TO_FOLDERS: Final = Queue(
 _TO_BE_POSTED: Final = insert(to_post)
 
 
-def queue_for_posting(
-    transaction: Transaction, receipts: Sequence[tuple[int, str]], due_at: datetime
-) -> None:
-    """Queues receipts, given with their accounts, that are not in the queue."""
-    rows = [{"account": account, "item": item, "due_at": due_at, "fence": 0} for item, account in receipts]
+def queue_for_posting(transaction: Transaction, receipts: Sequence[tuple[int, str, datetime]]) -> None:
+    """Queues receipts, given with their accounts and the times when they are due, that are not in the
+    queue."""
+    rows = [
+        {"account": account, "item": item, "due_at": due_at, "fence": 0} for item, account, due_at in receipts
+    ]
     if rows:
         transaction.connection.execute(_TO_BE_POSTED, rows)
 

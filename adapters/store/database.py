@@ -61,11 +61,20 @@ def sqlite_engine(path: Path, *, read_only: bool = False) -> Engine:
     return engine
 
 
-def chained(before: str, entry: Mapping[str, object]) -> tuple[str, str]:
-    """The canonical text of a log entry, and the digest of the log including it: SHA-256 over the previous
-    digest, a line break and the text. Canonical: JSON with sorted keys, no white space, UTF-8."""
-    text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text, hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+def chained(before: str, entry: Mapping[str, object]) -> str:
+    """The digest of the log including an entry: SHA-256 over the previous digest, a line break and the
+    canonical text of the entry, which is JSON with sorted keys, no white space, UTF-8."""
+    return _digest(before, _canonical(entry))
+
+
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+# Queries look for `"name": "value"` in it.
+_stored: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_quoted: Final = json.encoder.encode_basestring  # as `_canonical` does with a string
+
+
+def _digest(before: str, text: str) -> str:
+    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
 
 
 def results_of(outcomes: Sequence[T | BaseException]) -> list[T]:
@@ -104,15 +113,12 @@ class Transaction:
         """Appends an event and returns its place; `detail` must be JSON and hold no payload. An event that
         does not concern a message is logged under the name of its subject, with the state of that subject."""
         filled = {key: value for key, value in detail.items() if value not in (None, "", [], {})}
-        entry = {
-            "message": message,
-            "at": at.isoformat(),
-            "event": happened,
-            "actor": actor,
-            "state": state,
-            "detail": filled,
-        }
-        _text, digest = chained(self._end.digest, entry)
+        # The canonical text of the entry (`chained`), since most of it is a few strings.
+        text = (
+            f'{{"actor":{_quoted(actor)},"at":"{at.isoformat()}","detail":{_canonical(filled)},'
+            f'"event":{_quoted(happened)},"message":{_quoted(message)},"state":{_quoted(state)}}}'
+        )
+        digest = _digest(self._end.digest, text)
         self._end = ChainLink(sequence=self._end.sequence + 1, digest=digest)
         if self._latest is None or happened == CLOCK_ACCEPTED or at > self._latest:
             self._latest = at
@@ -124,7 +130,7 @@ class Transaction:
                 "event": happened,
                 "actor": actor,
                 "state": state,
-                "detail": json.dumps(filled, sort_keys=True, ensure_ascii=False),
+                "detail": _stored(filled),
                 "digest": digest,
                 "latest": self._latest,
             }

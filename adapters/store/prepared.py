@@ -6,6 +6,7 @@ those that modules define once, keeps its text and what turns values into parame
 All others go through SQLAlchemy, and so does every statement for another database than SQLite.
 """
 
+import re
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
+_ONE_ROW: Final = re.compile(r"VALUES (\((?:\?(?:, )?)+\)) RETURNING ")  # of an INSERT
+_MOST_ROWS: Final = 5  # as a power of two: SQLite takes 32,766 parameters, and no table has 100 columns
 _PREPARABLE: Final = (Select, Insert, Update, Delete)
 
 
@@ -120,14 +123,33 @@ class _Prepared:
 
     def many(self, driver: sqlite3.Connection, given: Sequence[Values]) -> Rows:
         if self._returns:
-            rows = [row for values in given for row in self.one(driver, values)]
-            return Rows(rows, len(rows), None)
+            return self._returned(driver, given)
         text, _ = self._bound(given[0])
         try:
             cursor = driver.executemany(text, [self._bound(values)[1] for values in given])
         except sqlite3.Error as error:
             raise self._translated(text, error) from error
         return Rows((), cursor.rowcount, None)
+
+    def _returned(self, driver: sqlite3.Connection, given: Sequence[Values]) -> Rows:
+        """Inserts many rows with one statement, each time as many as a power of two: the driver keeps the
+        texts parsed, and there are few of them."""
+        rows, at = list[Any](), 0
+        while at < len(given):
+            text, parameters = self._bound(given[at])
+            count = 1
+            if row := _ONE_ROW.search(text):
+                count = 1 << min((len(given) - at).bit_length() - 1, _MOST_ROWS)
+                text = f"{text[: row.end(1)]}{f', {row[1]}' * (count - 1)}{text[row.end(1) :]}"
+                for values in given[at + 1 : at + count]:
+                    parameters += self._bound(values)[1]
+            try:
+                cursor = driver.execute(text, parameters)
+                rows += self._rows(cursor, cursor.fetchall())
+            except sqlite3.Error as error:
+                raise self._translated(text, error) from error
+            at += count
+        return Rows(rows, len(rows), None)
 
     def _bound(self, values: Values) -> tuple[str, list[Any]]:
         shape: tuple[tuple[int, int], ...] = ()

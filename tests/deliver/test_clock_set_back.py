@@ -60,7 +60,7 @@ def test_deliveries_leases_and_retries_go_on_and_what_parties_wait_for_stays(tmp
         assert harness.rows(deliveries)
         (receipt, *_others) = harness.rows(receipts, message=sent)
         harness.database.submit(
-            lambda to: queue_for_posting(to, [(receipt["id"], receipt["account"])], NOW)
+            lambda to: queue_for_posting(to, [(receipt["id"], receipt["account"], NOW)])
         ).result()
         set_ahead(timedelta(minutes=10))
         assert asyncio.run(harness.messages.end_waits(NOW, LEASE)) == 0

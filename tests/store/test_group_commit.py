@@ -67,7 +67,7 @@ class Group:
                     "state": row.state,
                     "detail": {},
                 }
-                digest = chained(digest, entry)[1]
+                digest = chained(digest, entry)
                 assert (row.sequence, row.digest) == (len(subjects) + 1, digest)
                 subjects.append(row.message)
         return subjects

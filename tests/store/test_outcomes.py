@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,6 +100,31 @@ def test_a_change_whose_task_is_cancelled_before_it_begins_is_not_made(tmp_path:
         connection.exec_driver_sql("CREATE TABLE events (sequence INTEGER, digest TEXT, latest INTEGER)")
     asyncio.run(run())
     database.close()
+
+
+def test_changes_that_are_written_together_each_have_their_own_outcome(tmp_path: Path) -> None:
+    def change(number: int) -> Callable[[Transaction], int]:
+        def made(transaction: Transaction) -> int:
+            if number % 3 == 1:
+                raise ValueError(number)
+            transaction.connection.exec_driver_sql("INSERT INTO made VALUES (?)", (number,))
+            if number % 3 == 2:
+                raise KeyError(number)
+            return number
+
+        return made
+
+    with closing(Database(sqlite_engine(tmp_path / "store.db"))) as database:
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("CREATE TABLE events (sequence INTEGER, digest TEXT, latest INTEGER)")
+            connection.exec_driver_sql("CREATE TABLE made (n)")
+        outcomes = asyncio.run(database.write_all([change(number) for number in range(200)]))
+        rows = asyncio.run(database.read(lambda reader: reader.exec_driver_sql("SELECT n FROM made").all()))
+        assert asyncio.run(database.write_all([])) == []
+    assert [outcome if isinstance(outcome, int) else type(outcome) for outcome in outcomes] == [
+        (number, ValueError, KeyError)[number % 3] if number % 3 else number for number in range(200)
+    ]
+    assert [number for (number,) in rows] == list(range(0, 200, 3))
 
 
 def test_a_query_that_fails_leaves_the_readers_at_work(tmp_path: Path) -> None:

@@ -143,8 +143,8 @@ def test_what_is_inserted_has_defaults_and_its_number(connection: Connection) ->
 
 def test_many_are_inserted_in_order_with_their_numbers(connection: Connection) -> None:
     add = insert(TABLE).returning(c.id, c.name)
-    for first in (10, 20, 30):
-        names = [f"{first + number}" for number in range(3)]
+    for first, count in ((10, 3), (20, 3), (30, 1), (40, 13), (60, 64), (200, 100)):
+        names = [f"{first + number}" for number in range(count)]
         rows = connection.execute(add, [{"name": name} for name in names]).all()
         assert [row.name for row in rows] == names
         assert [row.id for row in rows] == sorted(row.id for row in rows)

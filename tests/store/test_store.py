@@ -537,7 +537,7 @@ def test_the_log_of_events_is_one_chain_from_the_first(store: Store) -> None:
         assert len(rows) == 78
         digest = GENESIS
         for row in rows:
-            _text, digest = chained(digest, logged(row))
+            digest = chained(digest, logged(row))
             assert digest == row.digest
 
     asyncio.run(run())

@@ -120,7 +120,7 @@ def _trail(store: Connection) -> Iterator[str]:
     expected = 1
     inbound = {row.id for row in _all(store, messages) if row.kind == "inbound"}
     for row in _all(store, events):
-        _text, digest = chained(digest, logged(row))
+        digest = chained(digest, logged(row))
         if digest != row.digest or row.sequence != expected:
             yield f"the log does not verify at event {row.sequence}"
             return

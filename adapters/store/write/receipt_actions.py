@@ -155,7 +155,7 @@ def _put_back(
     back = {"removed_at": None, "collected_at": None}
     transaction.connection.execute(update(receipts).where(receipts.c.id == receipt).values(back))
     if due is not None:
-        queue_for_posting(transaction, [(receipt, row.account)], due)
+        queue_for_posting(transaction, [(receipt, row.account, due)])
     state = transaction.connection.execute(_STATE, {"message_id": row.message}).scalar_one()
     detail = {"receipt": row.name, "account": row.account, "removed_at": row.removed_at.isoformat()}
     transaction.log(row.message, now, RESTORED, actor, State(state), reason=reason, **detail)

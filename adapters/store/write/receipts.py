@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
@@ -67,7 +68,7 @@ _TO_REPEAT: Final = (
     .order_by(receipts.c.id)
 )
 _INSERT: Final = insert(receipts)
-_INSERT_NUMBERED: Final = _INSERT.returning(receipts.c.id, receipts.c.account)
+_INSERT_NUMBERED: Final = _INSERT.returning(receipts.c.id, receipts.c.account, receipts.c.created_at)
 SIGNED: Final = (ReceiptKind.GATEWAY, ReceiptKind.NOTICE, ReceiptKind.REQUEST)  # by the gateway
 _DELIVERED: Final = select(parties.c.account).where(
     parties.c.account.in_(bindparam("accounts", expanding=True)), parties.c.delivery != Delivery.INBOX
@@ -96,12 +97,41 @@ def put_receipts(
 ) -> Sequence[Receipt]:
     """Adds the receipts of one decision, and returns those that were added: none if the sender has them
     already. A final receipt replaces the one before."""
-    if not new_receipts or already_received(transaction.connection, message, new_receipts):
-        return ()
-    if any(receipt.final for receipt in new_receipts):
-        _supersede(transaction, message)
-    _insert(transaction, [_row(message, receipt, at) for receipt in new_receipts], at)
-    return new_receipts
+    with NewReceipts(transaction) as to_add:
+        return to_add.put(message, new_receipts, at)
+
+
+class NewReceipts:
+    """The receipts of several changes, which are added together when the context ends, or when `add_now` is
+    called since something is about to read them."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._rows: list[Mapping[str, object]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.add_now()
+
+    def put(self, message: str, new_receipts: Sequence[Receipt], at: datetime) -> Sequence[Receipt]:
+        """See `put_receipts`."""
+        if any(receipt.kind is ReceiptKind.GATEWAY or receipt.final for receipt in new_receipts):
+            self.add_now()
+            if already_received(self._transaction.connection, message, new_receipts):
+                return ()
+            if any(receipt.final for receipt in new_receipts):
+                _supersede(self._transaction, message)
+        self._rows += [_row(message, receipt, at) for receipt in new_receipts]
+        return new_receipts
+
+    def add_now(self) -> None:
+        _insert(self._transaction, self._rows)
+        self._rows = []
 
 
 def named(trail: Mapping[str, str], new_receipts: Sequence[Receipt]) -> dict[str, Any]:
@@ -137,19 +167,21 @@ def repeat_receipts(transaction: Transaction, message: str, name: str, earlier: 
     copies = [_copy(row, message, name, at + timedelta(microseconds=index)) for index, row in enumerate(rows)]
     if copies:
         _supersede(transaction, message)
-        _insert(transaction, copies, at)
+        _insert(transaction, copies)
     return len(copies)
 
 
-def _insert(transaction: Transaction, rows: Sequence[Mapping[str, object]], at: datetime) -> None:
+def _insert(transaction: Transaction, rows: Sequence[Mapping[str, object]]) -> None:
     """Adds receipts, and queues those of the accounts to which receipts are delivered."""
+    if not rows:
+        return
     accounts = list({row["account"] for row in rows})
     delivered = set(transaction.connection.execute(_DELIVERED, {"accounts": accounts}).scalars())
     if not delivered:
         transaction.connection.execute(_INSERT, rows)
         return
     added = transaction.connection.execute(_INSERT_NUMBERED, rows).all()
-    queue_for_posting(transaction, [(row.id, row.account) for row in added if row.account in delivered], at)
+    queue_for_posting(transaction, [each for each in added if each.account in delivered])
 
 
 def _row(message: str, receipt: Receipt, at: datetime) -> dict[str, object]:

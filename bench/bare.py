@@ -65,7 +65,7 @@ class Bare:
             self._signer.sign(made)
 
     def _open(self) -> IO[bytes]:
-        return self._harness.blobs.open(self._sha256)
+        return self._harness.opened(self._sha256)
 
     def _unpacked(self, stream: IO[bytes]) -> bytes:
         document = b""

@@ -2,13 +2,15 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.cli.init.init import create_home
 from adapters.home.home import Home
 from adapters.store.prepared import PreparedConnection
@@ -37,32 +39,40 @@ class Harness:
     def __init__(self, home: Home) -> None:
         self.rules = home.rules()
         self.signer = home.signer()
-        self.blobs = FilesystemBlobs(home.blobs)
-        self._register = SqlRegister.over(PreparedConnection(home.reader()))
+        reader = PreparedConnection(home.reader())
+        self._packages = Packages.of(home, lambda: nullcontext(reader))
+        self._small: dict[str, bytes] = {}  # as the store has them, but for the commit
+        self._register = SqlRegister.over(reader)
         gc.freeze()  # as a worker process does
 
     def keep(self, sent: Sent) -> Received:
-        """Stores the package's bytes as a blob; returns the message that it would become."""
-        spool = self.blobs.spool()
+        """Keeps the package; returns the message that it would become."""
+        spool = self._packages.spool()
         spool.write(0, sent.body)
-        sha256, size = spool.keep()
+        package = spool.keep()
+        if package.body is not None:
+            self._small[package.sha256] = package.body
         return Received(
             arrival=Arrival(
                 id=new_id(now(), bytes(10)),
                 account=ACCOUNT,
                 channel="sftp",
                 name=sent.name,
-                sha256=sha256,
-                size=size,
+                sha256=package.sha256,
+                size=package.size,
                 received_at=now(),
             ),
             attempts=1,
             link=ChainLink(sequence=1, digest="0" * 64),
         )
 
+    def opened(self, sha256: str) -> IO[bytes]:
+        small = self._small.get(sha256)
+        return self._packages.open(sha256) if small is None else BytesIO(small)
+
     def judge(self, received: Received) -> Decision:
         """The decision, which must be to accept, since refusals are quicker and would distort the result."""
-        blob = partial(self.blobs.open, received.arrival.sha256)
+        blob = partial(self.opened, received.arrival.sha256)
         decision = judge(received, blob, self.rules, self._register, self.signer, now())
         assert decision.event is Event.PASSED, decision.findings
         return decision

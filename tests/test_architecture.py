@@ -36,7 +36,7 @@ STEPS = ("receive", "judge", "deliver", "respond", "notify", "operate")
 ADAPTER_IMPORTS: Mapping[str, Collection[str]] = {
     "transport": ("home",),
     "store": (),
-    "blobs": ("home",),
+    "blobs": ("store", "home"),
     "home": ("store",),
     "channels": ("transport", "home"),
     "backends": ("transport", "home"),

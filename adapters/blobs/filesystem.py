@@ -1,4 +1,4 @@
-"""Packages as files named by their SHA-256: `root/<first 2 hex>/<sha256>`; unfinished ones in
+"""Large packages as files named by their SHA-256: `root/<first 2 hex>/<sha256>`; unfinished ones in
 `root/spool`."""
 
 import hashlib
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from adapters.home.folder_sync import sync_folder
+from gateway.model.blobs import SMALL, Package
 from gateway.run.crash_points import crash_point
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -89,8 +90,15 @@ class FileSpool:
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, offset)
 
+    def keep(self) -> Package:
+        if self._failure is None and self.size <= SMALL:
+            body = self.read(0, SMALL)
+            self.discard()
+            return Package.small(body)
+        return self._kept_as_blob()
+
     @crash_point("keep-a-blob")
-    def keep(self) -> tuple[str, int]:
+    def _kept_as_blob(self) -> Package:
         try:
             if self._failure is not None:
                 raise self._failure
@@ -106,7 +114,7 @@ class FileSpool:
             sync_folder(target.parent)
         finally:
             self.discard()
-        return sha256, self.size
+        return Package(sha256, self.size)
 
     def discard(self) -> None:
         if self._closed:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import select
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.cli.output import HomeOption, JsonOption, opened, say_rows
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
@@ -131,7 +131,7 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
     rules = replace(present, policy=policy)
     signer = home.signer()
     engine = home.reader()
-    register, blobs = _Unseen(engine), FilesystemBlobs(home.blobs)
+    register, packages = _Unseen(engine), Packages.of(home, engine.connect)
     newest = (
         select(messages)
         .where(messages.c.kind == "inbound", messages.c.state.not_in([State.RECEIVED, State.HELD]))
@@ -149,7 +149,7 @@ def _tried(home: Home, policy: Policy, last: int) -> list[dict[str, Any]]:
         }
         if Fault.DUPLICATE_REFERENCE.code in was:
             continue  # decided by earlier messages, not by the policy
-        blob = partial(blobs.open, row.sha256)
+        blob = partial(packages.open, row.sha256)
         judged = partial(_would_be, received_of(row), blob, register, signer)
         would_be = judged(rules)
         if would_be in (_verdict(was), judged(present)):

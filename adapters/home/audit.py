@@ -19,7 +19,7 @@ from sqlalchemy import Column, Connection, Row, Select, select, text
 
 from adapters.home.home import Home
 from adapters.store.database import GENESIS, chained
-from adapters.store.read.packages import packages
+from adapters.store.read.packages import package_body, referred_packages
 from adapters.store.tables.messages import UNREADABLE, deliveries, events, messages, receipts, requests
 from adapters.store.tables.queues import QUEUED, to_judge, to_post, to_request, to_send
 from adapters.store.write.receipts import SIGNED
@@ -166,9 +166,14 @@ class Audit:
 
     def _packages(self, reader: Connection) -> Iterator[Wrong]:
         digests = set()
-        for sha256 in packages(reader):
+        for sha256 in referred_packages(reader):
             self.looked_at["packages"] += 1
             digests.add(sha256)
+            body = package_body(reader, sha256)
+            if body is not None:
+                if not isinstance(body, bytes) or hashlib.sha256(body).hexdigest() != sha256:
+                    yield Wrong("package", sha256, "changed", "its bytes have another digest")
+                continue
             try:
                 with (self._home.blobs / sha256[:2] / sha256).open("rb") as file:
                     if hashlib.file_digest(file, "sha256").hexdigest() != sha256:

@@ -24,7 +24,7 @@ from adapters.home.folder_sync import sync_folder
 from adapters.home.home import Home
 from adapters.home.named_files import named_paths
 from adapters.store.read.event_log import end_of_log
-from adapters.store.read.packages import packages
+from adapters.store.read.packages import holds_packages, package_body, referred_packages
 from adapters.store.tables.messages import events
 
 CONTENTS: Final = "backup.json"
@@ -149,8 +149,13 @@ def stands_at(home: Path, source: str, outside: list[str]) -> Moment:
     with engine.connect() as reader:
         sequence = end_of_log(reader)
         at = reader.execute(select(events.c.at).where(events.c.sequence == sequence)).scalar()
-        stored = packages(reader)
-        missing = [sha256 for sha256 in stored if not (home / "blobs" / sha256[:2] / sha256).is_file()]
+        missing = [
+            sha256
+            for sha256 in referred_packages(reader)
+            if not (home / "blobs" / sha256[:2] / sha256).is_file()
+        ]
+        if holds_packages(reader):
+            missing = [sha256 for sha256 in missing if package_body(reader, sha256) is None]
     engine.dispose()
     return Moment(home=source, sequence=sequence, at=at, outside=tuple(outside), missing=tuple(missing))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
@@ -27,6 +28,7 @@ from adapters.run.partners import visited_partners
 from adapters.run.reload import Reloader
 from adapters.run.worker import Judging
 from adapters.store.migrate import migrate
+from adapters.store.prepared import PreparedConnection
 from adapters.store.read.amqp_dedup import SqlAmqpDuplicates
 from adapters.store.read.dossiers import SqlDossiers
 from adapters.store.read.mailbox import SqlMailbox
@@ -87,12 +89,12 @@ async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
     settings, policy = in_force.settings, in_force.policy
     renewals: list[Renewal] = []
     migrate(home.database)
-    blobs = FilesystemBlobs(home.blobs)
-    blobs.sweep()
+    FilesystemBlobs(home.blobs).sweep()
     monitor = Monitor(home, settings, clock)
     async with AsyncExitStack() as stack:
         database = stack.enter_context(home.store())
         register = stack.enter_context(home.register())
+        packages = Packages.of(home, partial(PreparedConnection, database.engine))
         judging = settings.judging
         judges = stack.enter_context(
             closing(
@@ -131,7 +133,7 @@ async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
                     for name, each in settings.backend.items()
                 },
                 budget=timedelta(hours=settings.outbox.budget_hours),
-                blobs=blobs,
+                blobs=packages,
                 clock=clock,
                 observer=monitor.observer,
             )
@@ -155,7 +157,7 @@ async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
                 for name, backend in settings.backend.items()
                 if isinstance(backend, AssociationSettings)
             },
-            blobs=blobs,
+            blobs=packages,
             clock=clock,
             unfit=store_status.why_not,
             observer=monitor.observer,
@@ -168,7 +170,17 @@ async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
         ).room
         visits = await stack.enter_async_context(
             visited_partners(
-                *(home, account, node, mailbox, SqlReceiptDeliveries(database), blobs, clock, renewals, room)
+                *(
+                    home,
+                    account,
+                    node,
+                    mailbox,
+                    SqlReceiptDeliveries(database),
+                    packages,
+                    clock,
+                    renewals,
+                    room,
+                )
             )
         )
         if settings.push is not None:
@@ -186,7 +198,7 @@ async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
             node,
             mailbox,
             SqlDossiers(database, families),
-            blobs,
+            packages,
             clock,
             asyncio.get_running_loop(),
             room,
@@ -204,7 +216,7 @@ async def running(home: Home, forks: ForkServer) -> AsyncIterator[Running]:
                 intake=node,
                 duplicates=SqlAmqpDuplicates(database),
                 uploads=server.claim_check,
-                blobs=blobs,
+                blobs=packages,
                 clock=clock,
                 room=room,
             )

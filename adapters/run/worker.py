@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any, Literal, Self
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.run.fork_server import ForkServer
@@ -180,7 +180,7 @@ class _WorkerContext:
         self.rules = Rules(families=families, policy=judging.policy, routes=judging.routes)
         self.signer = XadesSigner(judging.key, judging.certificate, utc_now)
         self.register = SqlRegister.over(self._connection)
-        self.blobs = FilesystemBlobs(home.blobs)
+        self.blobs = Packages.of(home, lambda: nullcontext(self._connection))
         self.answer_rules = AnswerRules(
             families=families,
             policy=judging.policy,

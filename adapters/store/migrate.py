@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import create_engine, inspect, text
 
-NEWEST: Final = "0017"
+NEWEST: Final = "0018"
 
 
 def migrate(path: Path, to: str = NEWEST) -> None:

@@ -11,10 +11,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
 from adapters.sandbox.customs.customs import ReferenceCustoms
 from bench.harness import Harness, now
@@ -66,10 +64,7 @@ async def _submit(harness: Harness, customs: ReferenceCustoms, sent: Sent) -> st
     received = replace(received, arrival=replace(received.arrival, id=new_id(now(), os.urandom(10))))
     (submission,) = harness.judge(received).submissions
 
-    def opened(sha256: str) -> IO[bytes]:
-        return BytesIO(sent.body) if sha256 == received.arrival.sha256 else harness.blobs.open(sha256)
-
-    outcome, reason = await customs.submit(submission, opened)
+    outcome, reason = await customs.submit(submission, harness.opened)
     assert outcome is Outcome.TAKEN, reason
     return submission.key
 

@@ -17,6 +17,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -24,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.home.home import Home
 from adapters.store.prepared import PreparedConnection
 from adapters.store.read.register import SqlRegister
@@ -80,8 +81,9 @@ class Job:
     def __init__(self, home: Home) -> None:
         self._rules = home.rules()
         self._signer = LeanSigner(home.signing_key.read_bytes(), home.certificate.read_text())
-        self._blobs = FilesystemBlobs(home.blobs)
-        self._register = SqlRegister.over(PreparedConnection(home.reader()))
+        reader = PreparedConnection(home.reader())
+        self._packages = Packages.of(home, lambda: nullcontext(reader))
+        self._register = SqlRegister.over(reader)
         parties = [each.account for each in self._register.parties() if each.account is not None]
         self._delivered = frozenset(
             account.name for account in parties if account.delivery is not Delivery.INBOX
@@ -189,7 +191,7 @@ class Job:
     def _kept(self, sha256: str) -> IO[bytes]:
         """What goes with many submissions, as the notice of a mandate, is read once."""
         if sha256 not in self._enclosed:
-            with self._blobs.open(sha256) as stream:
+            with self._packages.open(sha256) as stream:
                 self._enclosed[sha256] = stream.read()
         return BytesIO(self._enclosed[sha256])
 

@@ -117,7 +117,6 @@ class Rows:
         execute = self.connection.execute
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             execute(f"PRAGMA {pragma}")
-        execute("CREATE TABLE IF NOT EXISTS packages (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL)")
         self._delivered = delivered
         self._rows: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
         self._numbers = {

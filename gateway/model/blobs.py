@@ -1,6 +1,27 @@
-"""Bytes that are kept, and bytes on their way to that."""
+"""Packages that are kept, and bytes on their way to that.
 
-from typing import IO, Protocol
+A small package is kept in the store, in the commit of its message; a larger one as a blob, before that.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import IO, Final, Protocol, Self
+
+SMALL: Final = 64 * 1024  # bytes of the largest package that is kept in the store
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that a message may be made of: `body` holds a small one, which becomes durable with its
+    message; others are blobs already."""
+
+    sha256: str
+    size: int
+    body: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def small(cls, body: bytes) -> Self:
+        return cls(hashlib.sha256(body).hexdigest(), len(body), body)
 
 
 class Spool(Protocol):
@@ -18,11 +39,11 @@ class Spool(Protocol):
 
     def read(self, offset: int, length: int) -> bytes: ...
 
-    def keep(self) -> tuple[str, int]:
-        """Makes the bytes durable as a blob (file and folder synced) and returns (SHA-256 in hex, size).
+    def keep(self) -> Package:
+        """The bytes as a package. If there are more than `SMALL`, they are durable as a blob (file and folder
+        synced): it survives a power cut, and `BlobStore.open` finds it.
 
-        After it returns, the blob survives a power cut and `BlobStore.open` finds it. The spool cannot be
-        used again. Raises `OSError` and keeps nothing when it cannot guarantee that.
+        The spool cannot be used again. Raises `OSError` and keeps nothing when it cannot guarantee that.
         """
         ...
 
@@ -32,12 +53,12 @@ class Spool(Protocol):
 
 
 class BlobStore(Protocol):
-    """Immutable bytes by SHA-256. Written before they are referenced; the same bytes are kept once."""
+    """The packages, immutable, by SHA-256. The same bytes are kept once."""
 
     def spool(self) -> Spool: ...
 
     def open(self, sha256: str) -> IO[bytes]:
-        """A seekable stream; raises `KeyError` where there is no such blob."""
+        """A seekable stream; raises `KeyError` where there is no such package."""
         ...
 
     def sweep(self) -> int:

@@ -13,12 +13,14 @@ from gateway.model.parties import Account
 class Intake(Protocol):
     """Where channels hand over."""
 
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
-        """Durable when it returns (one commit, synced); only then may the channel acknowledge.
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
+        """Durable when it returns (one commit, synced); only then may the channel acknowledge. `body` is that
+        of a small package, which is written in the same commit; None where it is kept as a blob.
 
         Raises and writes nothing when it cannot guarantee that, and raises `MessageRejected` where the
-        arrival exceeds what the `sender` may send on this day, even if several come at once. The blob must be
-        kept beforehand.
+        arrival exceeds what the `sender` may send on this day, even if several come at once.
         """
         ...
 

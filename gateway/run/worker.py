@@ -20,7 +20,7 @@ from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.model.answer import Answer
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
-from gateway.model.blobs import BlobStore
+from gateway.model.blobs import BlobStore, Package
 from gateway.model.clock import Clock
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred, printable
@@ -90,8 +90,10 @@ class Node:
         self._latest: datetime | None = None  # the last time that the clock showed
         self._at_work: set[asyncio.Task[None]] = set()
 
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
-        await self._config.messages.add(arrival, sender)
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
+        await self._config.messages.add(arrival, sender, body=body)
         self._config.observer.received(arrival)
         self._arrived.set()
 
@@ -323,27 +325,29 @@ class Node:
         if said:
             own = await self._config.answers.take_in(name, said, speaks=name in self._config.accounts)
             for message in own:
-                await self.add(await asyncio.to_thread(self._kept, name, message))
+                package = await asyncio.to_thread(self._kept, message)
+                await self.add(self._arrival(name, message, package), body=package.body)
             await backend.acknowledge([each.id for each in said])
         return len(said) > 0
 
-    def _kept(self, backend: str, message: Answer) -> Arrival:
-        """Stores an unsolicited message of a back-end durably and returns its arrival. If it is sent again,
-        it is judged like any duplicate."""
+    def _kept(self, message: Answer) -> Package:
         spool = self._config.blobs.spool()
         try:
             spool.write(0, message.body)
-            sha256, size = spool.keep()
+            return spool.keep()
         finally:
             spool.discard()
+
+    def _arrival(self, backend: str, message: Answer, package: Package) -> Arrival:
+        """Of an unsolicited message. If it is sent again, it is judged like any duplicate."""
         now = self._config.clock()
         return Arrival(
             id=new_id(now, random.randbytes(10)),  # noqa: S311  tells two of one moment apart, no secret
             account=self._config.accounts[backend],
             channel="backend",
             name=message.name,
-            sha256=sha256,
-            size=size,
+            sha256=package.sha256,
+            size=package.size,
             received_at=now,
         )
 

@@ -23,6 +23,7 @@ from adapters.store.write.destinations import SqlDestinations
 from adapters.transport.amqp import connection
 from gateway.config.connections import AmqpBackendSettings
 from gateway.deliver.dispatcher import DispatchConfig, Dispatcher
+from gateway.model.blobs import SMALL
 from gateway.model.states import DeliveryState
 from gateway.operate.message_actions import Impossible, MessageAct, event_of
 from tests.support.acts import hold
@@ -64,10 +65,10 @@ def test_a_query_that_overtook_the_submission_releases_nothing(
     rabbit, now = mortal_rabbit, NOW
     settings = backend_settings(rabbit, tmp_path, rabbit.vhost())
     blobs = FilesystemBlobs(tmp_path / "blobs")
-    package = blobs.spool()
-    package.write(0, b"a package")
-    digest, size = package.keep()
-    sent = replace(arrival(), sha256=digest, size=size)
+    spool = blobs.spool()
+    spool.write(0, bytes(SMALL + 1))
+    package = spool.keep()
+    sent = replace(arrival(), sha256=package.sha256, size=package.size)
 
     def delivery() -> tuple[str, bool, str]:
         with store.database.engine.connect() as reader:

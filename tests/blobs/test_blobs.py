@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.blobs.filesystem import FilesystemBlobs
-from gateway.model.blobs import BlobStore
+from gateway.model.blobs import SMALL, BlobStore, Package
 
+LARGE = bytes(range(256)) * (SMALL // 256) + b"!"
 STORES: dict[str, Callable[[Path], BlobStore]] = {"filesystem": FilesystemBlobs}
 
 
@@ -27,41 +28,52 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
 def store_blob(blobs: BlobStore, data: bytes) -> str:
     spool = blobs.spool()
     spool.write(0, data)
-    return spool.keep()[0]
+    package = spool.keep()
+    assert package.body is None
+    return package.sha256
 
 
 def test_a_stored_blob_can_be_read_under_its_digest(blobs: BlobStore) -> None:
     spool = blobs.spool()
-    spool.write(0, b"abc")
-    spool.write(3, b"def")
-    assert spool.keep() == (hashlib.sha256(b"abcdef").hexdigest(), 6)
-    with blobs.open(hashlib.sha256(b"abcdef").hexdigest()) as stream:
+    spool.write(0, LARGE[:3])
+    spool.write(3, LARGE[3:])
+    assert spool.keep() == Package(hashlib.sha256(LARGE).hexdigest(), len(LARGE))
+    with blobs.open(hashlib.sha256(LARGE).hexdigest()) as stream:
         stream.seek(2)
-        assert stream.read() == b"cdef"
+        assert stream.read() == LARGE[2:]
 
 
-def test_an_empty_spool_becomes_an_empty_blob(blobs: BlobStore) -> None:
-    assert blobs.spool().keep() == (hashlib.sha256(b"").hexdigest(), 0)
+@pytest.mark.parametrize("body", [b"", b"a", LARGE[:SMALL]], ids=len)
+def test_a_small_package_is_given_to_its_message_and_leaves_no_file(
+    blobs: BlobStore, tmp_path: Path, body: bytes
+) -> None:
+    spool = blobs.spool()
+    spool.write(0, body)
+    assert spool.keep() == Package(hashlib.sha256(body).hexdigest(), len(body), body)
+    assert files(tmp_path) == []
 
 
 @settings(max_examples=60, deadline=None)
 @given(
+    ahead=st.sampled_from([0, SMALL]),  # all of it small, or a blob
     steps=st.lists(
         st.one_of(
             st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=20)),
             st.tuples(st.integers(0, 40), st.none()),
         ),
         max_size=12,
-    )
+    ),
 )
 def test_writes_in_any_order_and_truncations_give_the_digest_of_what_is_there(
-    steps: list[tuple[int, bytes | None]], tmp_path_factory: pytest.TempPathFactory
+    ahead: int, steps: list[tuple[int, bytes | None]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for make in STORES.values():
         blobs = make(tmp_path_factory.mktemp("blobs"))
         spool = blobs.spool()
-        model = bytearray()
-        for offset, data in steps:
+        spool.write(0, LARGE[:ahead])
+        model = bytearray(LARGE[:ahead])
+        for place, data in steps:
+            offset = ahead + place
             if data is None:
                 spool.truncate(offset)
                 model[offset:] = b""
@@ -71,13 +83,18 @@ def test_writes_in_any_order_and_truncations_give_the_digest_of_what_is_there(
                 model.extend(bytes(max(0, offset + len(data) - len(model))))
                 model[offset : offset + len(data)] = data
         assert spool.size == len(model)
-        assert spool.read(0, 100) == bytes(model)
-        assert spool.keep() == (hashlib.sha256(model).hexdigest(), len(model))
+        assert spool.read(0, ahead + 100) == bytes(model)
+        whole = bytes(model)
+        sha256 = hashlib.sha256(whole).hexdigest()
+        assert spool.keep() == Package(sha256, len(whole), whole if len(whole) <= SMALL else None)
+        if len(whole) > SMALL:
+            with blobs.open(sha256) as stream:
+                assert stream.read() == whole
 
 
 def test_the_same_bytes_are_kept_once(blobs: BlobStore, tmp_path: Path) -> None:
-    assert store_blob(blobs, b"same") == store_blob(blobs, b"same")
-    assert [path.name for path in files(tmp_path)] == [hashlib.sha256(b"same").hexdigest()]
+    assert store_blob(blobs, LARGE) == store_blob(blobs, LARGE)
+    assert [path.name for path in files(tmp_path)] == [hashlib.sha256(LARGE).hexdigest()]
 
 
 def test_a_discarded_spool_leaves_nothing(blobs: BlobStore, tmp_path: Path) -> None:
@@ -90,11 +107,11 @@ def test_a_discarded_spool_leaves_nothing(blobs: BlobStore, tmp_path: Path) -> N
 
 def test_discarding_after_keeping_keeps(blobs: BlobStore) -> None:
     spool = blobs.spool()
-    spool.write(0, b"whole")
-    sha256, _ = spool.keep()
+    spool.write(0, LARGE)
+    package = spool.keep()
     spool.discard()
-    with blobs.open(sha256) as stream:
-        assert stream.read() == b"whole"
+    with blobs.open(package.sha256) as stream:
+        assert stream.read() == LARGE
 
 
 @pytest.mark.parametrize(
@@ -106,7 +123,7 @@ def test_a_name_that_is_no_digest_of_a_blob_is_not_found(blobs: BlobStore, name:
 
 
 def test_a_sweep_removes_what_a_crash_left_and_no_blob(blobs: BlobStore, tmp_path: Path) -> None:
-    sha256 = store_blob(blobs, b"kept")
+    sha256 = store_blob(blobs, LARGE)
     # A child that writes to two spools and is gone without a word, as by a crash.
     child = (
         "import os; from pathlib import Path; from adapters.blobs.filesystem import FilesystemBlobs as B\n"

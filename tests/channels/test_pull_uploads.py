@@ -57,9 +57,11 @@ class PollerHarness:
         self.spools = root / "blobs" / "spool"
         self.puller = UploadPuller("theirs", LocalFiles(root / "theirs"), self.thread, self.ports)
 
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
         self.before_add()
-        await self._messages.add(arrival, sender)
+        await self._messages.add(arrival, sender, body=body)
         self.arrived.append(arrival)
 
     def look(self, times: int = 1) -> None:

@@ -12,6 +12,7 @@ import cli
 from adapters.home.audit import Audit, Wrong
 from adapters.home.certificates import make_p256_pair
 from adapters.home.home import Home
+from gateway.model.blobs import SMALL
 from tests.support.customs import customs_answers
 from tests.support.declarations import Declaration, lines
 from tests.support.harness import NOW, Harness
@@ -29,6 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         wrong = render(Declaration(reference="R2", lines=lines(51)))
         harness.judged("broker-aa", "R2.xml", wrong)
         harness.judged("broker-aa", "R2.xml", render(Declaration(reference="R2")))
+        harness.judged("broker-aa", "R3.xml", render(Declaration(reference="R3")) + b" " * SMALL)
         harness.database.close()
         yield harness.home
 
@@ -186,8 +188,28 @@ def test_receipts_without_our_signature_are_checked_by_their_digest_in_the_log(h
     assert audited(home) == []
 
 
+def test_a_small_package_that_is_changed_or_missing_is_named(home: Home) -> None:
+    with closing(sqlite3.connect(home.database)) as store:
+        stored = store.execute("SELECT sha256, body FROM packages").fetchall()
+        assert stored
+        for sha256, body in stored:
+            for change, how in (
+                ("UPDATE packages SET body = x'00' || body WHERE sha256 = ?", "changed"),
+                ("DELETE FROM packages WHERE sha256 = ?", "missing"),
+            ):
+                store.execute(change, (sha256,))
+                store.commit()
+                assert [(wrong.what, wrong.which, wrong.how) for wrong in audited(home)] == [
+                    ("package", sha256, how)
+                ]
+            store.execute("INSERT INTO packages VALUES (?, ?)", (sha256, body))
+            store.commit()
+    assert audited(home) == []
+
+
 def test_a_package_that_is_changed_missing_or_strange_is_named_and_one_of_a_crash_is_not(home: Home) -> None:
     blobs = [path for path in home.blobs.glob("??/*") if path.is_file()]
+    assert blobs
     for path in blobs:
         body = path.read_bytes()
         path.unlink()

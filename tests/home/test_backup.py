@@ -21,10 +21,11 @@ from adapters.home.home import HomeLocked
 from adapters.home.restore import restore
 from adapters.store.claims import queue_for_sending
 from adapters.store.database import Database, Transaction, sqlite_engine
-from adapters.store.tables.messages import deliveries, events, messages, receipts
+from adapters.store.tables.messages import deliveries, events, messages, packages, receipts
 from adapters.store.write.deliveries import SqlOutbox
 from adapters.store.write.in_force import NODE
 from adapters.store.write.messages import SqlMessages
+from gateway.model.blobs import SMALL
 from gateway.model.states import DeliveryState
 from tests.support.declarations import Declaration
 from tests.support.harness import NOW, Harness
@@ -61,14 +62,14 @@ def test_a_restored_home_has_every_row_package_key_and_setting(harness: Harness,
     (harness.home.path / "backends" / "customs").mkdir(parents=True)
     (harness.home.path / "mail.password").write_text("secret")
     moment = back_up(harness.home, tmp_path / "backup", NOW)
-    before = {table.name: harness.rows(table) for table in (messages, receipts, events)}
+    before = {table.name: harness.rows(table) for table in (messages, packages, receipts, events)}
     assert (moment.sequence, moment.missing) == (before["events"][-1]["sequence"], ())
     assert moment.at == before["events"][-1]["at"]
-    harness.judged("broker-aa", "later.xml", render(Declaration(reference="later")))
+    harness.judged("broker-aa", "later.xml", render(Declaration(reference="later")) + b" " * SMALL)
     restored = restore(tmp_path / "backup", tmp_path / "new", "tests", LATER)
     assert (restored.sequence, restored.at) == (moment.sequence, moment.at)
     new = tmp_path / "new"
-    for table in (messages, receipts):
+    for table in (messages, packages, receipts):
         assert rows(new, table) == before[table.name]
     *log, matching = rows(new, events)
     assert log == before["events"]
@@ -153,6 +154,7 @@ def test_whatever_was_changed_in_a_backup_is_found_and_nothing_is_left(
 ) -> None:
     """Every file of it: changed, gone, and one that was added."""
     backup, new = tmp_path / "backup", tmp_path / "new"
+    harness.judged("broker-aa", "large.xml", render(Declaration(reference="LARGE")) + b" " * SMALL)
     back_up(harness.home, backup, NOW)
     package = next(name for name in files(backup) if name.startswith("blobs/"))
     for name in ("gateway.db", "gateway.toml", "keys/gateway.key", "keys/gateway.crt", CONTENTS, package):

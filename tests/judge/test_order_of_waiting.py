@@ -13,6 +13,7 @@ from adapters.store.apply import apply_notice
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import agreements, messages
 from gateway.model.agreements import Act, AgreementChange
+from gateway.model.blobs import Package
 from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import Arrival, Received, new_id
@@ -43,20 +44,18 @@ class Course:
         for body in bodies:
             self._sent += 1
             at = NOW + timedelta(seconds=self._sent)
-            spool = self._harness.blobs.spool()
-            spool.write(0, body)
-            sha256, size = spool.keep()
+            package = Package.small(body)
             id_ = new_id(at, self._sent.to_bytes(10, "big"))
             arrival = Arrival(
                 id=id_,
                 account="broker-aa",
                 channel="sftp",
                 name=f"{self._sent}.xml",
-                sha256=sha256,
-                size=size,
+                sha256=package.sha256,
+                size=package.size,
                 received_at=at,
             )
-            asyncio.run(self._harness.messages.add(arrival))
+            asyncio.run(self._harness.messages.add(arrival, body=body))
             sent.append(id_)
         return sent
 

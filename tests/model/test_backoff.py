@@ -24,6 +24,7 @@ from adapters.store.write.take_over import SqlClaims
 from gateway.deliver.dispatcher import DOWN_AFTER, DispatchConfig, Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.model.backoff import Backoff
+from gateway.model.blobs import Package
 from gateway.model.decision import Decision
 from gateway.model.message import Arrival, Received, new_id
 from gateway.model.states import DeliveryState, State
@@ -150,7 +151,7 @@ def test_a_loop_of_the_node_that_fails_waits_longer_each_time_and_recovers(harne
                 assert failed()[: len(PAUSES)] == PAUSES
                 # A round begins after the pause, so that the store is not asked more often than that.
                 assert times[-1] - times[0] >= 0.9 * sum(PAUSES[:-1])
-            await node.add(arrival(harness, packed(DECLARED), clock()))
+            await node.add(arrival(packed(DECLARED), clock()), body=packed(DECLARED))
             await until(lambda: [row["state"] for row in harness.rows(messages)] == [State.ACCEPTED])
             before = len(failed())
             with without_table(harness, "to_judge"):
@@ -177,7 +178,7 @@ def test_a_message_judged_while_the_store_failed_is_judged_as_soon_as_it_works_a
 
     async def test(lines: list[Line]) -> None:
         async with running(node):
-            await node.add(arrival(harness, packed(DECLARED), clock()))
+            await node.add(arrival(packed(DECLARED), clock()), body=packed(DECLARED))
             await asyncio.wait_for(judging.wait(), WITHIN)
             with without_table(harness, "to_judge"):
                 go.set()
@@ -213,17 +214,15 @@ def test_an_outcome_that_cannot_be_written_is_tried_again_after_longer_each_time
     assert [row["state"] for row in harness.rows(deliveries)] == [DeliveryState.DELIVERED]
 
 
-def arrival(harness: Harness, package: bytes, now: datetime) -> Arrival:
-    spool = harness.blobs.spool()
-    spool.write(0, package)
-    sha256, size = spool.keep()
+def arrival(body: bytes, now: datetime) -> Arrival:
+    package = Package.small(body)
     return Arrival(
         id=new_id(now, bytes(10)),
         account="broker-aa",
         channel="sftp",
         name="a.zip",
-        sha256=sha256,
-        size=size,
+        sha256=package.sha256,
+        size=package.size,
         received_at=now,
     )
 

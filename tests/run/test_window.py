@@ -42,10 +42,10 @@ def test_large_packages_do_not_fill_the_window(
 
     async def test() -> None:
         node = node_of(harness, clock, dispatch_of(harness, clock), Rounds())
-        one = replace(arrival(harness, packed(DECLARED), clock()), size=size)
+        one = replace(arrival(packed(DECLARED), clock()), size=size)
         sent = [replace(one, id=new_id(clock(), number.to_bytes(10))) for number in range(16)]
         for each in sent:
-            await harness.messages.add(each)
+            await harness.messages.add(each, body=packed(DECLARED))
         async with running(node), asyncio.timeout(WITHIN):
             await until(lambda: len(judged) >= begun)
             for _ in range(20):  # rounds of the loop that could claim more

@@ -1,14 +1,15 @@
 """The brokers' association for tests: its notices, signed with its own key from the home."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.apply import apply_notice
-from adapters.store.database import Database
+from adapters.store.database import Database, Transaction
+from adapters.store.write.packages import put_package
 from gateway.formats.agreement_notices import build_notice
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
@@ -68,11 +69,15 @@ def agreement_document(number: str) -> Document:
 def grant(home: Home, database: Database, terms: Agreement) -> None:
     """Registers a long-term mandate as if the association had told of it, its signed notice kept beside."""
     mandate = replace(terms, kind=AgreementKind.LONG_TERM)
-    spool = FilesystemBlobs(home.blobs).spool()
-    spool.write(0, signed_notice(home, mandate))
-    sha256, size = spool.keep()
+    body = signed_notice(home, mandate)
+    sha256, size = hashlib.sha256(body).hexdigest(), len(body)
     arrival = Arrival(
         id="", account=ACCOUNT, channel="tests", name="mandate.xml", sha256=sha256, size=size, received_at=AT
     )
     change = AgreementChange(after=mandate, act=Act.CONFIRMED, at=AT, reason="", seen=0)
-    database.submit(lambda transaction: apply_notice(transaction, change, arrival, ACCOUNT, AT)).result()
+
+    def tell(transaction: Transaction) -> None:
+        put_package(transaction, sha256, body)
+        apply_notice(transaction, change, arrival, ACCOUNT, AT)
+
+    database.submit(tell).result()

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Table, select
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.cli.init.init import create_home
 from adapters.home.clock import telling, utc_now
 from adapters.home.home import Home
@@ -100,10 +100,10 @@ class Harness:
         self._told.enter_context(telling(self._tick))
         shutil.copytree(_shared_home().name, path)
         self.home = Home(path)
-        self.blobs = FilesystemBlobs(self.home.blobs)
         self.database = Database(sqlite_engine(self.home.database))
         self.messages = SqlMessages(self.database)
         self._reader = sqlite_engine(self.home.database, read_only=True)
+        self.blobs = Packages.of(self.home, self._reader.connect)
         self.register = SqlRegister(self._reader)
         self.signer = XadesSigner(
             self.home.signing_key.read_bytes(), self.home.certificate.read_text(), utc_now
@@ -161,7 +161,7 @@ class Harness:
         """Stored, added and claimed, as a channel and the node would."""
         spool = self.blobs.spool()
         spool.write(0, body)
-        sha256, size = spool.keep()
+        package = spool.keep()
         number = next(self._numbers)
         at = self.start + timedelta(seconds=number)
         arrival = Arrival(
@@ -169,11 +169,11 @@ class Harness:
             account=account,
             channel="sftp",
             name=name,
-            sha256=sha256,
-            size=size,
+            sha256=package.sha256,
+            size=package.size,
             received_at=at,
         )
-        asyncio.run(self.messages.add(arrival))
+        asyncio.run(self.messages.add(arrival, body=package.body))
         received = self.claimed(at)
         assert received.arrival == arrival
         return received

@@ -9,11 +9,12 @@ import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Table, select
 
+from adapters.blobs.packages import Packages
 from adapters.home.home import Home
 from adapters.store.database import GENESIS, chained, sqlite_engine
 from adapters.store.tables.messages import (
@@ -219,10 +220,13 @@ def _blobs(store: Connection, home: Home) -> Iterator[str]:
     for row in _all(store, messages):
         if row.kind != "inbound":
             continue
-        path = home.blobs / row.sha256[:2] / row.sha256
-        if not path.is_file():
+        try:
+            with Packages.of(home, lambda: nullcontext(store)).open(row.sha256) as file:
+                body = file.read()
+        except KeyError:
             yield f"the package of {row.id} is gone"
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != row.sha256 or path.stat().st_size != row.size:
+            continue
+        if hashlib.sha256(body).hexdigest() != row.sha256 or len(body) != row.size:
             yield f"the package of {row.id} is not what was received"
 
 

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from sqlalchemy import insert, select
 
 from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.channels.sftp_server.server import SftpServer
 from adapters.home.host_keys import HostKey, read_host_keys
 from adapters.home.ssh_keys import make_ed25519, write_private
 from adapters.store.database import Database, sqlite_engine
 from adapters.store.read.dossiers import SqlDossiers
 from adapters.store.read.mailbox import SqlMailbox
-from adapters.store.tables.messages import messages, metadata, receipts
+from adapters.store.tables.messages import messages, metadata, packages, receipts
 from adapters.store.write.allowances import Allowances
 from adapters.store.write.messages import SqlMessages
 from gateway.model.decision import Decision
@@ -57,9 +58,9 @@ class SftpHarness:
         self.clock = ManualClock()
         self.reserve_percent = 0.0
         self.blobs_root = blobs_root or root / "blobs"
-        self.blobs = FilesystemBlobs(self.blobs_root)
         engine = sqlite_engine(root / "store.sqlite")
         metadata.create_all(engine)
+        self.blobs = Packages(FilesystemBlobs(self.blobs_root), engine.connect)
         self.database = Database(engine)
         self.messages = SqlMessages(self.database)
         self.mailbox = SqlMailbox(self.database)
@@ -88,8 +89,10 @@ class SftpHarness:
         self.broker = self.login("broker")
         self.other = self.login("other")
 
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
-        await self.intake.add(arrival, sender)
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
+        await self.intake.add(arrival, sender, body=body)
 
     async def _room(self, account: Account) -> UploadAllowance:
         return await Allowances(self.database, self.root, self.reserve_percent, Policy, self.clock).room(
@@ -169,7 +172,11 @@ class SftpHarness:
         return os.listdir(self.blobs_root / "spool")
 
     def stored(self) -> list[str]:
-        return sorted(path.name for path in self.blobs_root.rglob("*") if path.is_file())
+        """The digests of all packages, and the names of spools."""
+        rows = self.run(
+            self.database.read(lambda reader: reader.execute(select(packages.c.sha256)).scalars())
+        )
+        return sorted([*rows, *(path.name for path in self.blobs_root.rglob("*") if path.is_file())])
 
     def close(self) -> None:
         self.server.stop(5)

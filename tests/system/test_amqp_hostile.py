@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from gateway.model.blobs import SMALL
 from gateway.model.faults import Fault
 from tests.support.amqp import AmqpHome, Platform, founded, run
 from tests.support.rabbitmq import Rabbit
@@ -182,7 +183,7 @@ def test_a_message_that_the_store_cannot_take_now_is_not_put_aside(rabbit: Rabbi
         spools = place.gateway.home.blobs / "spool"
         async with await Platform.connect(place.rabbit, place.vhost) as platform:
             away = spools.rename(spools.with_name("away"))
-            await platform.send(b"<a/>", "sound")
+            await platform.send(b"<a/>" + b" " * SMALL, "sound")
             log = place.gateway.log
             await asyncio.to_thread(
                 place.gateway.until, lambda: log.read_text("utf-8").count("message not taken") >= 3

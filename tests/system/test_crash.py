@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from adapters.store.tables.messages import messages
+from gateway.model.blobs import SMALL
 from tests.support.declarations import owing_nothing
 from tests.support.invariants import unfinished, violations
 from tests.support.rendering import render
@@ -19,24 +20,31 @@ from tests.system.conftest import Mortal
 
 ACCOUNT = "broker-aa"
 KEEP = "keep-a-blob"
+ADD = "add-a-message-uncommitted"
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """What is planned (see `crashing`), and how many messages of the sender are in the store after it."""
+    """What is planned (see `crashing`), and how many messages of the sender are in the store after it. The
+    package is `small`, a row of the store, or a blob."""
 
     name: str
     place: str
     moment: str
     nth: int = 1
     stored: int = 1
+    small: bool = True
+
+    def package(self, reference: str) -> bytes:
+        return declaration(reference) + (b"" if self.small else b" " * SMALL)
 
 
 INTAKE = [
-    Crash("before the blob is kept", KEEP, "before", stored=0),
-    Crash("after the blob is kept", KEEP, "after", stored=0),
+    Crash("before the blob is kept", KEEP, "before", stored=0, small=False),
+    Crash("after the blob is kept", KEEP, "after", stored=0, small=False),
+    Crash("before the message of a blob is committed", ADD, "after", stored=0, small=False),
     Crash("before the message is added", "add-a-message", "before", stored=0),
-    Crash("before the message is committed", "add-a-message-uncommitted", "after", stored=0),
+    Crash("before the message is committed", ADD, "after", stored=0),
     Crash("after the message is committed", "add-a-message", "after"),
 ]
 AFTER_INTAKE = [
@@ -64,12 +72,12 @@ def test_an_upload_during_which_the_node_is_killed_is_not_acknowledged_and_can_b
     name = mortal.next_name()
     mortal.plan("node", crash.place, crash.moment, crash.nth)
     with pytest.raises((OSError, EOFError, paramiko.SSHException)):
-        mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+        mortal.send(ACCOUNT, f"{name}.xml", crash.package(name))
     assert mortal.ended() == -signal.SIGKILL
     assert stored(mortal, name) == crash.stored
     mortal.start()
     assert list((mortal.home.blobs / "spool").iterdir()) == []
-    mortal.send(ACCOUNT, f"{name}.xml", declaration(name))
+    mortal.send(ACCOUNT, f"{name}.xml", crash.package(name))
     mortal.until(lambda: not unfinished(mortal.home))
     assert stored(mortal, name) == crash.stored + 1
     assert violations(mortal.home) == []

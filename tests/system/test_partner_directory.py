@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.model.blobs import SMALL
 from tests.support.partner import HostedPartner, declaration
 
 
@@ -149,7 +150,8 @@ def test_a_file_is_taken_once_though_the_node_is_killed_meanwhile(
 ) -> None:
     reference = hosted.gateway.next_name()
     hosted.gateway.plan("node", place, moment, 1)
-    hosted.put(f"{reference}.xml", declaration(reference))
+    large = b" " * SMALL if place == "keep-a-blob" else b""
+    hosted.put(f"{reference}.xml", declaration(reference) + large)
     assert hosted.gateway.ended() == -signal.SIGKILL
 
     hosted.gateway.start()

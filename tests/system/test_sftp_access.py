@@ -339,10 +339,12 @@ class Slow:
         self.begun = threading.Event()
         self.go = asyncio.Event()
 
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
         self.begun.set()
         await self.go.wait()
-        await self.served.messages.add(arrival, sender)
+        await self.served.messages.add(arrival, sender, body=body)
 
 
 def test_a_client_that_sends_more_than_the_window_is_disconnected(served: SftpHarness) -> None:

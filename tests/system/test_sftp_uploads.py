@@ -239,7 +239,9 @@ def test_a_client_that_leaves_in_order_without_closing_leaves_nothing(served: Sf
 class Failing:
     """An intake whose commits fail, as on a full disk of the store."""
 
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -259,7 +261,9 @@ def test_a_commit_that_fails_fails_the_client_and_leaves_no_message(
 
 
 class Bug:
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
         raise ZeroDivisionError("a fault of ours, with secrets in its text")
 
 

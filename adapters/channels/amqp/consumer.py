@@ -23,7 +23,7 @@ from adapters.transport.amqp.consuming import ReceivedMessage
 from adapters.transport.amqp.publishing import PublishResult
 from gateway.config.connections import AmqpSettings
 from gateway.model.backoff import Backoff
-from gateway.model.blobs import BlobStore
+from gateway.model.blobs import SMALL, BlobStore, Package
 from gateway.model.clock import Clock
 from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.message import Arrival, new_id
@@ -148,34 +148,37 @@ class Consumer:
                 sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
                 if await ports.duplicates.seen(account.name, reply.message_id, sha256):
                     return
-            sha256, size = await asyncio.to_thread(self._kept, message.body, account.name, claim)
+            if claim is None and len(message.body) <= SMALL:
+                package = Package.small(message.body)
+            else:
+                package = await asyncio.to_thread(self._kept, message.body, account.name, claim)
             now = ports.clock()
             arrival = Arrival(
                 id=new_id(now, os.urandom(10)),
                 account=account.name,
                 channel="amqp",
                 name=valid.name,
-                sha256=sha256,
-                size=size,
+                sha256=package.sha256,
+                size=package.size,
                 received_at=now,
                 reply=reply,
                 traceparent=valid.traceparent,
             )
             try:
-                await ports.intake.add(arrival, account)
+                await ports.intake.add(arrival, account, body=package.body)
             except MessageRejected:
                 if claim is not None:  # its upload is consumed: it must be sent again with the message
                     ports.uploads.consumed(account.name, claim.file, claim.size, claim.sha256)
                 raise
         if claim is not None:
             ports.uploads.consumed(account.name, claim.file, claim.size, claim.sha256)
-        log.info("message", account=account.name, name=printable(valid.name), id=arrival.id, size=size)
+        log.info(
+            "message", account=account.name, name=printable(valid.name), id=arrival.id, size=package.size
+        )
 
-    def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> tuple[str, int]:
-        """SHA-256 (hex) and size of the package, which is durable."""
+    def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> Package:
         if claim is not None:
-            self._ports.uploads.take(account, claim.file, claim.size, claim.sha256)
-            return claim.sha256, claim.size
+            return self._ports.uploads.take(account, claim.file, claim.size, claim.sha256)
         spool = self._ports.blobs.spool()
         try:
             spool.write(0, body)

@@ -202,7 +202,7 @@ class UploadPuller:
         spool = await self._do(self._ports.blobs.spool)
         try:
             await self._do(self._fetch, claim, entry, account.max_package, spool)
-            sha256, size = await self._do(spool.keep)
+            package = await self._do(spool.keep)
         finally:
             await self._do(spool.discard)
         now = self._ports.clock()
@@ -211,12 +211,12 @@ class UploadPuller:
             account=account.name,
             channel="partner",
             name=claim.name,
-            sha256=sha256,
-            size=size,
+            sha256=package.sha256,
+            size=package.size,
             received_at=now,
         )
         try:
-            await self._ports.intake.add(arrival, account)
+            await self._ports.intake.add(arrival, account, body=package.body)
         except MessageRejected as beyond:  # others came first: it stays until there is room
             await self._undo(claim)
             self._once(beyond.findings[0].en, claim.name)
@@ -226,7 +226,9 @@ class UploadPuller:
             if not await self._ports.mailbox.whereabouts(account.name, [claim.message]):
                 await self._undo(claim)
             raise
-        self._log.info("collected", account=account.name, name=claim.name, id=claim.message, size=size)
+        self._log.info(
+            "collected", account=account.name, name=claim.name, id=claim.message, size=package.size
+        )
 
     def _fetch(self, claim: FileClaim, entry: FolderEntry, most: int, spool: Spool) -> None:
         # Checked before and after: a file that is still being written to is not taken.

@@ -9,7 +9,7 @@ from adapters.channels.sftp_server.services import SftpServices
 from adapters.channels.sftp_server.uploads import Upload
 from adapters.channels.sftp_server.wire import RequestRefused
 from adapters.transport.sftp.codec import Status
-from gateway.model.blobs import Spool
+from gateway.model.blobs import Package, Spool
 from gateway.model.faults import Fault, MessageRejected, finding, printable
 
 _CHUNK: Final = 1024 * 1024
@@ -22,10 +22,10 @@ class ClaimCheck:
     def __init__(self, services: SftpServices) -> None:
         self._services = services
         self._lock = threading.Lock()
-        self._kept: set[tuple[str, str, int, str]] = set()
+        self._kept: dict[tuple[str, str, int, str], Package] = {}
 
-    def take(self, account: str, file: str, size: int, sha256: str) -> None:
-        """Makes a blob of the unfinished `file`, which then disappears from OutBox; the same claim may be
+    def take(self, account: str, file: str, size: int, sha256: str) -> Package:
+        """Makes a package of the unfinished `file`, which then disappears from OutBox; the same claim may be
         repeated until `consumed`. If it raises, the upload stays as it is.
 
         Raises `MessageRejected` if there is none, a handle is open on it, or it differs from the claim;
@@ -34,23 +34,24 @@ class ClaimCheck:
         key = (account, file, size, sha256)
         with self._lock:
             if key in self._kept:
-                return
+                return self._kept[key]
         upload = self._held(account, file)
         uploads = self._services.uploads(account)
         if upload.spool.size != size or _digest(upload.spool) != sha256:
             uploads.release(upload, self._services.clock())
             raise MessageRejected(finding(Fault.CLAIM_DIFFERS, detail=printable(file, 80)))
         try:
-            upload.spool.keep()
+            package = upload.spool.keep()
             with self._lock:
-                self._kept.add(key)
+                self._kept[key] = package
         finally:
             uploads.drop(upload)
+        return package
 
     def consumed(self, account: str, file: str, size: int, sha256: str) -> None:
         """Records that the upload is a message now."""
         with self._lock:
-            self._kept.discard((account, file, size, sha256))
+            self._kept.pop((account, file, size, sha256), None)
 
     def _held(self, account: str, file: str) -> Upload:
         try:

@@ -117,7 +117,7 @@ class SftpServices:
             room = self.room(admit())
             if room is not None and room.refuses(upload.spool.size):
                 raise MessageRejected(room.why)
-            sha256, size = upload.spool.keep()
+            package = upload.spool.keep()
             sender = admit()
             self.wait(
                 self.intake.add(
@@ -126,11 +126,12 @@ class SftpServices:
                         account=account,
                         channel="sftp",
                         name=name,
-                        sha256=sha256,
-                        size=size,
+                        sha256=package.sha256,
+                        size=package.size,
                         received_at=now,
                     ),
                     sender,
+                    body=package.body,
                 )
             )
         except MessageRejected as beyond:
@@ -142,6 +143,7 @@ class SftpServices:
             raise
         finally:
             self.uploads(account).drop(upload)
+        size, sha256 = package.size, package.sha256
         log.info("upload", account=account, name=printable(name), id=message, size=size, sha256=sha256)
         return size
 

@@ -1,12 +1,13 @@
 """`gateway dossier`: show and export the dossier of an entry; draw and record re-reviews after release."""
 
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.cli.dossier.export import export_to
 from adapters.cli.dossier.text import say, words
 from adapters.cli.exit_codes import UNREACHABLE, USAGE
@@ -89,9 +90,9 @@ def export(
         reading = _reading(dossier, "export", why)
         _note(base, reading)
         made = Export(at=reading.at, actor=reading.actor, reason=why)
-        blobs = FilesystemBlobs(base.blobs)
         with base.reading() as reader:
-            export_to(to, dossier, made, signer, blobs.open, lambda row: recorded_body(reader, row))
+            packages = Packages.of(base, lambda: nullcontext(reader))
+            export_to(to, dossier, made, signer, packages.open, lambda row: recorded_body(reader, row))
     if as_json:
         say_json({"dossier": dossier.name, "file": str(to), "parts": len(dossier.leaves)})
     else:

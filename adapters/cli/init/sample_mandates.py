@@ -5,12 +5,12 @@ from functools import partial
 from itertools import product
 from typing import Final
 
-from adapters.blobs.filesystem import FilesystemBlobs
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.store.apply import apply_notice
 from adapters.store.database import Database, Transaction
 from adapters.store.read.parties import registered
+from adapters.store.write.packages import put_package
 from gateway.formats.agreement_notices import build_notice
 from gateway.formats.signing import XadesSigner
 from gateway.model.agreements import (
@@ -22,6 +22,7 @@ from gateway.model.agreements import (
     AgreementSide,
     AgreementState,
 )
+from gateway.model.blobs import Package
 from gateway.model.china import china_date
 from gateway.model.message import Arrival
 from gateway.model.parties import Party, Role
@@ -40,29 +41,30 @@ def grant_mandates(home: Home, database: Database, now: datetime) -> None:
         return
     client = home.path / "clients" / association.account.name
     signer = XadesSigner((client / "sign.key").read_bytes(), (client / "sign.crt").read_text(), utc_now)
-    blobs = FilesystemBlobs(home.blobs)
     brokers = [each for each in parties if Role.BROKER in each.roles]
     traders = [each for each in parties if Role.TRADER in each.roles]
     pairs = [(broker, trader) for broker, trader in product(brokers, traders) if broker != trader]
     for serial, (broker, trader) in enumerate(pairs, start=1):
         notice = _notice(serial, trader, broker, now)
-        spool = blobs.spool()
-        spool.write(0, signer.sign(build_notice(notice)))
-        sha256, size = spool.keep()
+        body = signer.sign(build_notice(notice))
+        package = Package.small(body)
         arrival = Arrival(
             id="",
             account=association.account.name,
             channel=ACTOR,
             name=f"{notice.id}.xml",
-            sha256=sha256,
-            size=size,
+            sha256=package.sha256,
+            size=package.size,
             received_at=now,
         )
         change = AgreementChange(after=notice.agreement, act=notice.act, at=now, reason="", seen=0)
-        database.submit(partial(_tell, change, arrival, now)).result()
+        database.submit(partial(_tell, change, arrival, body, now)).result()
 
 
-def _tell(change: AgreementChange, arrival: Arrival, now: datetime, transaction: Transaction) -> None:
+def _tell(
+    change: AgreementChange, arrival: Arrival, body: bytes, now: datetime, transaction: Transaction
+) -> None:
+    put_package(transaction, arrival.sha256, body)
     apply_notice(transaction, change, arrival, ACTOR, now)
 
 

@@ -9,7 +9,7 @@ import typer
 from sqlalchemy import Connection
 
 from adapters.cli import chinese
-from adapters.cli.messages import actions, diff
+from adapters.cli.messages import actions, diff, package
 from adapters.cli.messages.filters import Filters, filtered
 from adapters.cli.messages.lookup import MessageArgument, find_message
 from adapters.cli.output import (
@@ -71,6 +71,7 @@ for act in (
     actions.reject,
     actions.replay,
     diff.diff,
+    package.package,
 ):
     app.command()(act)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from sqlalchemy import Connection
 
-from adapters.blobs.filesystem import FilesystemBlobs
+from adapters.blobs.packages import Packages
 from adapters.home.clock import utc_now
 from adapters.home.home import Home
 from adapters.home.judgement import HomeJudgement
@@ -35,7 +35,7 @@ class Operating:
 @contextmanager
 def operating(home: Home) -> Iterator[Operating]:
     with home.store() as database:
-        judgement = HomeJudgement(home, database.engine, FilesystemBlobs(home.blobs), utc_now)
+        judgement = HomeJudgement(home, database.engine, Packages.of(home, database.engine.connect), utc_now)
         service = OperatorService(SqlOperatorStore(database), judgement, utc_now)
         yield Operating(home, database, service)
 

@@ -226,6 +226,14 @@ receipts = Table(
     sqlite_autoincrement=True,
 )
 
+# The bytes of small packages (`gateway.model.blobs`); rows are added and never changed.
+packages = Table(
+    "packages",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -14,6 +14,7 @@ from adapters.store.tables.messages import messages
 from adapters.store.tables.operations import replies
 from adapters.store.write.allowances import count
 from adapters.store.write.clock_set_back import end_waits
+from adapters.store.write.packages import put_package
 from adapters.store.write.waits import overdue
 from gateway.judge.transitions import transitions
 from gateway.model.decision import Decision
@@ -32,8 +33,10 @@ class SqlMessages:
         self._database = database
 
     @crash_point("add-a-message")
-    async def add(self, arrival: Arrival, sender: Account | None = None) -> None:
-        await self._database.write(lambda transaction: _add(transaction, arrival, sender))
+    async def add(
+        self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
+    ) -> None:
+        await self._database.write(lambda transaction: _add(transaction, arrival, sender, body))
 
     async def claim(
         self, limit: int, now: datetime, lease: timedelta, *, again: int | None = None
@@ -76,8 +79,10 @@ _REPLY: Final = insert(replies)
 
 
 @crash_point("add-a-message-uncommitted")
-def _add(transaction: Transaction, arrival: Arrival, sender: Account | None) -> None:
+def _add(transaction: Transaction, arrival: Arrival, sender: Account | None, body: bytes | None) -> None:
     count(transaction, arrival, sender)  # first: it may refuse, and a change that fails must not have written
+    if body is not None:
+        put_package(transaction, arrival.sha256, body)
     link = transaction.log(
         arrival.id,
         arrival.received_at,

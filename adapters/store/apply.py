@@ -48,6 +48,7 @@ from gateway.model.transition import (
     Effect,
     FirstInLine,
     HoldDeliveries,
+    InOrder,
     KnownAt,
     NotAsRead,
     Note,
@@ -334,7 +335,7 @@ def _apply_effect(
             ask(transaction, message, effect.why, at, note=effect.note)
         case Wake():
             _wake(transaction, effect.thing, at)
-        case StillMissing() | StillReplaced() | FirstInLine():
+        case StillMissing() | StillReplaced() | FirstInLine() | InOrder():
             pass  # these are only preconditions
     return {}
 

@@ -121,6 +121,8 @@ class Queue:
         self._put_back = update(table).where(*held)
         self._finish = delete(table).where(*held).returning(c.item)
         self._end = delete(table).where(c.item == bindparam("of_item")).returning(*self._counted)
+        earlier = (c.account == bindparam("of_account"), c.item < bindparam("of_item"))
+        self._before = select(c.item).where(*earlier).limit(1)
         self._any = select(c.item).where(CLAIMED, own).limit(1)
         self._renew = update(table).where(CLAIMED, own).values(lease_until=bindparam("until"))
         ended = and_(CLAIMED, c.owner != bindparam("by"), c.lease_until <= bindparam("ended_by"))
@@ -172,6 +174,11 @@ class Queue:
     def holds(self, transaction: Transaction, item: int, fence: int) -> bool:
         """Whether the claim with this fence is still the last one, and was not given back."""
         return transaction.connection.execute(self._fence, {"of_item": item}).scalar() == fence
+
+    def has_before(self, transaction: Transaction, account: str, item: int) -> bool:
+        """Whether the queue has an item of the account that came before this one."""
+        where = {"of_account": account, "of_item": item}
+        return transaction.connection.execute(self._before, where).first() is not None
 
     def put_back(
         self,

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select
 
+from adapters.store.claims import TO_JUDGE
 from adapters.store.database import Transaction
 from adapters.store.tables.messages import messages
 from adapters.store.write.agreements import is_as_judged
@@ -16,6 +17,7 @@ from gateway.model.transition import (
     ConsumeAgreement,
     Effect,
     FirstInLine,
+    InOrder,
     RecordNotice,
     RepeatReceipts,
     StillMissing,
@@ -47,6 +49,9 @@ def is_superseded(transaction: Transaction, effect: Effect, row: Row[*tuple[Any,
             return not still_missing(transaction, effect.wait, effect.replaced)
         case FirstInLine():
             return not comes_first(row.seq, claimants(transaction.connection, effect.things))
+        case InOrder():
+            revision = revision_of(transaction, effect.agreement)
+            return revision != effect.seen or TO_JUDGE.has_before(transaction, row.account, row.seq)
         case ConsumeAgreement():
             return not is_as_judged(transaction, effect.registered, row.id)
         case RecordNotice():

@@ -17,6 +17,7 @@ from gateway.model.agreements import (
     changed,
 )
 from gateway.model.china import day_zh, moment_zh
+from gateway.model.decision import RefusedByAgreement, SeenAgreement
 from gateway.model.faults import Fault, MessageRejected, finding
 from gateway.model.message import Package, Receipt, ReceiptKind, Received
 from gateway.model.receipt_names import receipt_name
@@ -29,10 +30,10 @@ _AHEAD: Final = timedelta(minutes=10)
 
 def apply_agreement_notice(
     evidence: Evidence, received: Received, register: Register
-) -> AgreementChange | None:
-    """The change to the agreement; None where the notice says nothing new. Raises `MessageRejected` for a
-    notice that makes no sense, cannot happen to the agreement any more, or names other parties or other
-    terms."""
+) -> tuple[SeenAgreement, AgreementChange | None]:
+    """The agreement as it was found, and the change to it, None where the notice says nothing new. Raises
+    `MessageRejected` for a notice that makes no sense, and `RefusedByAgreement` for one that cannot happen to
+    the agreement any more, or names other parties or other terms."""
     notice = read_notice(evidence.root)
     # Declarations have their currency translated to the same codes.
     currency = evidence.type.translated("currency", notice.agreement.currency)
@@ -46,17 +47,14 @@ def apply_agreement_notice(
                 value=notice.agreement.number,
             )
         )
+    number = notice.agreement.number
+    present = register.agreement(number)
+    seen = SeenAgreement(number=number, revision=0 if present is None else present.revision)
     try:
-        return changed(register.agreement(notice.agreement.number), notice)
+        return seen, changed(present, notice)
     except (IllegalAct, OtherParties, OtherTerms) as against:
-        raise MessageRejected(
-            finding(
-                Fault.AGREEMENT_ACT,
-                detail=str(against),
-                detail_zh=_why_zh(against),
-                value=notice.agreement.number,
-            )
-        ) from against
+        refused = finding(Fault.AGREEMENT_ACT, detail=str(against), detail_zh=_why_zh(against), value=number)
+        raise RefusedByAgreement(refused, seen) from against
 
 
 def _senseless(notice: AgreementNotice, received_at: datetime, register: Register) -> Iterator[Reason]:

@@ -48,9 +48,10 @@ def outcome_by_kind(
             brings = documents_there(authority)
             return DeclarationOutcome(hint=hint, obligation=owed, use=use, brings=brings)
         case "agreement-notice":
-            change = apply_agreement_notice(evidence, received, register)
+            seen, change = apply_agreement_notice(evidence, received, register)
             ends = change is not None and change.act is Act.TERMINATED
-            return AgreementOutcome(change=change, holds=ends and policy.agreement.revoked == "hold")
+            holds = ends and policy.agreement.revoked == "hold"
+            return AgreementOutcome(seen=seen, change=change, holds=holds)
         case "documents":
             belongs_to = match_declaration(authority.facts, party, register)
             values = authority.facts.values

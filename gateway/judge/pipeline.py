@@ -42,6 +42,7 @@ from gateway.model.decision import (
     DocumentsOutcome,
     Finished,
     MustWait,
+    RefusedByAgreement,
 )
 from gateway.model.faults import Fault, Finding, MessageRejected, Severity, finding
 from gateway.model.message import Blob, Package, Part, Receipt, Received, SeparateAttachment
@@ -150,6 +151,9 @@ def _judged(
             *(families, policy, signer, now),
         )
         mark("sign")
+    except RefusedByAgreement as refused:
+        decision = _refused(received, context, refused.findings, rules, signer, now)
+        return replace(decision, against=refused.seen)
     except MessageRejected as refused:
         return _refused(received, context, refused.findings, rules, signer, now)
     except MustWait as lacking:

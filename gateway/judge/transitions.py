@@ -21,6 +21,7 @@ from gateway.model.transition import (
     ConsumeAgreement,
     Effect,
     FirstInLine,
+    InOrder,
     OweDocuments,
     RecordNotice,
     ReleaseHoldings,
@@ -100,6 +101,9 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
         effects.append(ReleaseHoldings(reason="judged again"))
         if facts is not None and any(found.code == Fault.REPLACED.code for found in decision.findings):
             effects.append(StillReplaced(facts=facts))
+    seen = decision.outcome.seen if isinstance(decision.outcome, AgreementOutcome) else decision.against
+    if seen is not None:
+        effects.append(InOrder(agreement=seen.number, seen=seen.revision))
     if facts is not None and event in _SOUND and facts.key.type != ATTACHMENT:
         effects.append(WakeVersions(facts=facts))
     if facts is not None and event in (Event.PASSED, Event.ACCEPTED_NO_DELIVERY):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.model.agreements import AgreementChange, RegisteredAgreement
-from gateway.model.faults import Finding
+from gateway.model.faults import Finding, MessageRejected
 from gateway.model.message import DeclarationRecord, Facts, Receipt, Submission
 from gateway.model.obligation import Obligation
 from gateway.model.risk_hint import Hint
@@ -57,10 +57,27 @@ class DeclarationOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementOutcome:
-    """The change that a notice of the association makes to an agreement, None where it says nothing new.
-    `holds`: messages accepted under it that customs has not taken yet are held."""
+class SeenAgreement:
+    """An agreement as a judgement found it; `revision` is 0 where it did not exist."""
 
+    number: str
+    revision: int
+
+
+class RefusedByAgreement(MessageRejected):
+    """A notice that cannot happen to its agreement as it is."""
+
+    def __init__(self, finding: Finding, seen: SeenAgreement) -> None:
+        super().__init__(finding)
+        self.seen = seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementOutcome:
+    """The change that a notice of the association makes to the agreement that was `seen`, None where it says
+    nothing new. `holds`: messages accepted under it that customs has not taken yet are held."""
+
+    seen: SeenAgreement
     change: AgreementChange | None
     holds: bool = False
 
@@ -90,7 +107,9 @@ class Decision:
     `wait` is what the message waits for, `brings` what others may wait for. The `joined` messages came on
     their own and are accepted with it; the `replaced` ones are refused since it takes their place. If one of
     these no longer waits, or has another name, nothing is committed either; nor if the message itself no
-    longer has the name given here (None: its name does not matter).
+    longer has the name given here (None: its name does not matter). `against` is the agreement by whose state
+    a notice was refused. Where a notice was judged by an agreement, that must still be as it was seen, and
+    everything that its sender sent before must be decided: notices count in the order of their receipt.
     """
 
     message: str
@@ -110,4 +129,5 @@ class Decision:
     joined: tuple[Finished, ...] = ()
     replaced: tuple[Finished, ...] = ()
     outcome: JudgedOutcome = None
+    against: SeenAgreement | None = None
     trail: dict[str, str] = field(default_factory=dict)

@@ -120,6 +120,16 @@ class StillReplaced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InOrder:
+    """A precondition: a notice was judged by an agreement, in the order in which notices came. Superseded
+    where the agreement has another revision than `seen`, or where something that the same account sent before
+    is not decided yet."""
+
+    agreement: str
+    seen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseHoldings:
     """What an accepted message had taken is released: the agreement that it used, the documents that it owes,
     and its key. The key goes to the message that it corrected or updated, unless that is rejected."""
@@ -220,6 +230,7 @@ Effect = (
     | OvertakePending
     | RepeatReceipts
     | StillReplaced
+    | InOrder
     | ReleaseHoldings
     | ReleaseAgreement
     | StillMissing

@@ -1,5 +1,6 @@
 """What a notice of the association changes, and who is told of it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,13 +16,15 @@ from gateway.model.agreements import (
     AgreementState,
     NoticeAct,
 )
+from gateway.model.decision import Decision
 from gateway.model.faults import Fault
 from gateway.model.message import ReceiptKind
 from gateway.model.parties import ReceiptForm
 from gateway.model.states import Event, State
+from gateway.model.transition import Applied, Refusal
 from tests.support.association import ACCOUNT, agreement, signed_notice
 from tests.support.declarations import enterprise
-from tests.support.harness import NOW, Harness
+from tests.support.harness import LATER, NOW, Harness
 from tests.support.invariants import agreement_violations
 
 NUMBER = "195200016172325"
@@ -63,6 +66,35 @@ def test_a_notice_of_a_known_state_is_accepted_and_nobody_is_notified(harness: H
     assert [receipt.account for receipt in late.receipts] == [ACCOUNT]
     assert harness.message(late.message)["state"] == State.CLOSED
     assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == [Act.CONFIRMED]
+
+
+def test_of_two_notices_judged_at_the_same_time_the_first_one_counts_first(harness: Harness) -> None:
+    acts = (Act.CONFIRMED, Act.TERMINATED)
+    first, second = [
+        harness.received(ACCOUNT, f"{act}.xml", signed_notice(harness.home, agreement(NUMBER), act))
+        for act in acts
+    ]
+    confirmed, too_early = harness.judgement(first), harness.judgement(second)
+    assert decided(harness, too_early) is Refusal.SUPERSEDED  # the first is not decided yet
+    assert isinstance(decided(harness, confirmed), Applied)
+    assert decided(harness, too_early) is Refusal.SUPERSEDED  # the agreement is another now
+    terminated = harness.judgement(second, LATER)
+    assert (terminated.findings, type(decided(harness, terminated))) == ((), Applied)
+    assert [row["act"] for row in harness.rows(agreement_acts, number=NUMBER)] == [*acts]
+    (row,) = harness.rows(agreements, number=NUMBER)
+    assert row["state"] == AgreementState.TERMINATED
+
+
+def test_a_notice_that_cannot_happen_is_refused_once_nothing_before_it_is_undecided(harness: Harness) -> None:
+    harness.judged(ACCOUNT, "confirmed.xml", signed_notice(harness.home, agreement(NUMBER)))
+    other_terms = signed_notice(harness.home, replace(agreement(NUMBER), goods=("8471",)), id="N2")
+    refused = harness.judgement(harness.received(ACCOUNT, "other.xml", other_terms))
+    assert [finding.code for finding in refused.findings] == [Fault.AGREEMENT_ACT.code]
+    assert isinstance(decided(harness, refused), Applied)
+
+
+def decided(harness: Harness, decision: Decision) -> Applied | Refusal:
+    return asyncio.run(harness.messages.decide(decision, LATER))
 
 
 def test_the_number_of_a_notice_is_taken_also_where_it_goes_to_nobody_else(harness: Harness) -> None:

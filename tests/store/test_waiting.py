@@ -22,7 +22,7 @@ from gateway.model.agreements import (
     NoticeAct,
     state_after,
 )
-from gateway.model.decision import AgreementOutcome, Decision, DeclarationOutcome, Wait
+from gateway.model.decision import AgreementOutcome, Decision, DeclarationOutcome, SeenAgreement, Wait
 from gateway.model.folders import Folder
 from gateway.model.message import Arrival, Receipt, ReceiptKind
 from gateway.model.states import CustomsStatus, DeliveryState, Event, State
@@ -108,7 +108,9 @@ async def notify(store: Store, act: NoticeAct = Act.CONFIRMED, *, holds: bool = 
         attempt=1,
         fence=1,
         event=Event.ACCEPTED_NO_DELIVERY,
-        outcome=AgreementOutcome(change=change, holds=holds),
+        outcome=AgreementOutcome(
+            seen=SeenAgreement(number=change.after.number, revision=change.seen), change=change, holds=holds
+        ),
     )
     assert await store.messages.decide(decision, NOW) == Applied(State.CLOSED)
 

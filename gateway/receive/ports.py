@@ -10,6 +10,15 @@ from gateway.model.message import Arrival
 from gateway.model.parties import Account
 
 
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be added; as the arguments of `Intake.add`."""
+
+    arrival: Arrival
+    sender: Account | None = None
+    body: bytes | None = None
+
+
 class Intake(Protocol):
     """Where channels hand over."""
 
@@ -22,6 +31,14 @@ class Intake(Protocol):
         Raises and writes nothing when it cannot guarantee that, and raises `MessageRejected` where the
         arrival exceeds what the `sender` may send on this day, even if several come at once.
         """
+        ...
+
+
+class GroupIntake(Intake, Protocol):
+    """Where a channel hands over whose messages come together."""
+
+    async def add_all(self, messages: Sequence[NewMessage]) -> Sequence[BaseException | None]:
+        """Adds messages that came together, each as `add` does; for each what that would raise, or None."""
         ...
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from gateway.model.decision import Decision
 from gateway.model.message import Received
 from gateway.model.transition import Applied, Refusal
-from gateway.receive.ports import Intake
+from gateway.receive.ports import GroupIntake
 
 
-class MessageStore(Intake, Protocol):
+class MessageStore(GroupIntake, Protocol):
     """The messages that await a decision. Every method is one commit."""
 
     async def claim(

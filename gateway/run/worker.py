@@ -8,7 +8,7 @@ next one finds; no state is kept in memory only.
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,6 +31,7 @@ from gateway.model.transition import Applied, Refusal
 from gateway.monitor.observer import UNOBSERVED, Observer
 from gateway.notify.pending_receipts import PendingReceipts
 from gateway.notify.reminders import Reminders
+from gateway.receive.ports import NewMessage
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.run.claims import LEASE, RENEW_EVERY, TAKE_OVER_EVERY, Claims
 from gateway.run.ports import Judges, MessageStore, WorkerDied
@@ -96,6 +97,14 @@ class Node:
         await self._config.messages.add(arrival, sender, body=body)
         self._config.observer.received(arrival)
         self._arrived.set()
+
+    async def add_all(self, messages: Sequence[NewMessage]) -> Sequence[BaseException | None]:
+        outcomes = await self._config.messages.add_all(messages)
+        for message, failure in zip(messages, outcomes, strict=True):
+            if failure is None:
+                self._config.observer.received(message.arrival)
+        self._arrived.set()
+        return outcomes
 
     async def run(self) -> None:
         """Takes up the work that the last node left, runs until `stop`, and returns when all work in progress

@@ -4,12 +4,13 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ConnectionInternalError
 from pamqp.common import FieldTable
 
 from tests.support.amqp import AmqpHome, Platform, next_message, run
@@ -36,15 +37,17 @@ async def sent(channel: AbstractChannel, body: bytes, message_id: str) -> None:
     await exchange.publish(message, "any.key")
 
 
-async def made(connection: AbstractConnection) -> AbstractQueue:
-    """Its queue, waited for."""
+async def made(amqp: AmqpHome, connection: AbstractConnection) -> AbstractQueue:
+    """Its queue, waited for. The broker closes the connection of one that reads a quorum queue which has only
+    just been declared."""
     while True:
-        async with connection.channel() as probe:
-            try:
-                await probe.declare_queue(QUEUE, passive=True)
-            except ChannelNotFoundEntity:
-                continue
-        return await (await connection.channel()).get_queue(QUEUE, ensure=False)
+        with suppress(ChannelNotFoundEntity, ConnectionInternalError):
+            async with await aio_pika.connect(amqp.rabbit.url(amqp.vhost, ACCOUNT)) as probe:
+                channel = await probe.channel()
+                await channel.declare_queue(QUEUE, passive=True)
+                # What is not acknowledged is there again.
+                await (await channel.get_queue(QUEUE, ensure=False)).get(fail=False)
+            return await (await connection.channel()).get_queue(QUEUE, ensure=False)
 
 
 async def final(queue: AbstractQueue, of: str) -> None:
@@ -67,13 +70,13 @@ def test_an_account_gets_its_queue_with_its_first_receipt_and_again_where_it_was
             channel = await connection.channel()
             for number in (1, 2):
                 await sent(channel, render(owing_nothing(f"QUEUE000{number}")), f"queue-{number}")
-                queue = await made(connection)
+                queue = await made(amqp, connection)
                 await channel.declare_queue(QUEUE, durable=True, arguments=QUORUM)  # that is how it is
                 await final(queue, f"queue-{number}")
                 await queue.delete(if_unused=False, if_empty=False)
             # A message that is not taken is told of as well where nothing hears yet.
             await sent(channel, b"", "queue-3")
-            while (receipt := await next_message(await made(connection))).correlation_id != "queue-3":
+            while (receipt := await next_message(await made(amqp, connection))).correlation_id != "queue-3":
                 pass
             assert receipt.type == "refused"
 
@@ -111,7 +114,7 @@ def test_receipts_wait_for_a_queue_that_the_gateway_may_not_declare_and_delay_no
                 await other.final("may-not-2")
             assert log_entries(amqp, "receipts wait")
             await as_told(amqp, warning["do"])
-            await final(await made(connection), "may-not")
+            await final(await made(amqp, connection), "may-not")
 
     amqp.rabbit.allow(amqp.vhost, "gateway", r"^gateway\\..*", ".*", ".*")
     try:

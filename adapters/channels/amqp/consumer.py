@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 import os
 import random
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -28,8 +28,8 @@ from gateway.model.clock import Clock
 from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.message import Arrival, new_id
 from gateway.model.parties import Account
-from gateway.receive.allowance import AllowanceQuery
-from gateway.receive.ports import AmqpDuplicates, Intake
+from gateway.receive.allowance import AllowanceQuery, UploadAllowance
+from gateway.receive.ports import AmqpDuplicates, GroupIntake, NewMessage
 
 _BACKOFF: Final = Backoff(first=0.5, longest=30.0)  # for a message that cannot be stored
 
@@ -41,7 +41,7 @@ class IntakePorts:
     """The store behind its ports, and the accounts."""
 
     account: Callable[[str], Account | None]
-    intake: Intake
+    intake: GroupIntake
     duplicates: AmqpDuplicates
     uploads: ClaimCheck
     blobs: BlobStore
@@ -85,17 +85,89 @@ class Consumer:
             await asyncio.wait(self._in_hand)
 
     def _hand_over(self, messages: Sequence[ReceivedMessage]) -> None:
+        together = [each for each in messages if not each.redelivered and len(each.body) <= SMALL]
+        if together:
+            self._start(self._take_together(together))
         for message in messages:
-            task = asyncio.create_task(self._take(message))
-            self._in_hand.add(task)
-            task.add_done_callback(self._in_hand.discard)
+            if message not in together:
+                self._start(self._take(message))
 
-    async def _take(self, message: ReceivedMessage) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+
+    async def _take_together(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Stores small messages that came together at once. One with which anything is not as usual is taken
+        by itself."""
+        added = set[ReceivedMessage]()
+        try:
+            added = await self._added(messages)
+        except Exception as error:
+            log.error("messages not taken", messages=len(messages), error=printable(repr(error), 500))
+        for message in messages:
+            if message in added:
+                message.ack()
+            else:
+                # It may have been stored in spite of an error.
+                self._start(self._take(message, again=True))
+
+    async def _added(self, messages: Sequence[ReceivedMessage]) -> set[ReceivedMessage]:
+        ports, new, rooms = self._ports, dict[ReceivedMessage, NewMessage](), dict[str, UploadAllowance]()
+        accounts = await asyncio.to_thread(self._accounts_of, messages)
+        async with AsyncExitStack() as in_progress:
+            for message in messages:
+                account = accounts[message.user_id]
+                try:
+                    valid = validate(message, account, self._settings.largest)
+                except MessageRejected:
+                    continue
+                if account is None or valid.claim is not None:
+                    continue
+                if ports.room is not None and account.name not in rooms:
+                    rooms[account.name] = await ports.room(account)
+                if account.name in rooms and rooms[account.name].refuses(len(message.body)):
+                    continue
+                lock = self._lock_of(account, valid)
+                if lock.locked():  # as another with its id is, also in this group
+                    continue
+                await in_progress.enter_async_context(lock)
+                package = Package.small(message.body)
+                new[message] = NewMessage(self._arrival(account, valid, package), account, package.body)
+            failures = await ports.intake.add_all([*new.values()])
+        added = {message for message, failure in zip(new, failures, strict=True) if failure is None}
+        for message in added:
+            _report(new[message].arrival)
+        return added
+
+    def _accounts_of(self, messages: Sequence[ReceivedMessage]) -> dict[str | None, Account | None]:
+        named = {message.user_id: message for message in messages}
+        return {name: self._account(message) for name, message in named.items()}
+
+    def _lock_of(self, account: Account, valid: ValidMessage) -> asyncio.Lock:
+        """After a lost connection, a message may still be in progress when it is delivered again."""
+        return self._one_of_its_id.setdefault((account.name, valid.reply.message_id), asyncio.Lock())
+
+    def _arrival(self, account: Account, valid: ValidMessage, package: Package) -> Arrival:
+        now = self._ports.clock()
+        return Arrival(
+            id=new_id(now, os.urandom(10)),
+            account=account.name,
+            channel="amqp",
+            name=valid.name,
+            sha256=package.sha256,
+            size=package.size,
+            received_at=now,
+            reply=valid.reply,
+            traceparent=valid.traceparent,
+        )
+
+    async def _take(self, message: ReceivedMessage, *, again: bool = False) -> None:
         """Keeps the message until it is settled, as long as the gateway runs. If it were returned, it would
         be delivered again at once and counted: the broker puts aside messages that were delivered too often,
         and it may be sound."""
         channel = self._channel
-        failures, again = 0, message.redelivered
+        failures, again = 0, again or message.redelivered
         while not await self._tried(message, again=again):
             again = True  # it may have been stored in spite of the error
             pause = _BACKOFF.pause(failures := failures + 1)
@@ -141,9 +213,7 @@ class Consumer:
         self, message: ReceivedMessage, account: Account, valid: ValidMessage, again: bool
     ) -> None:
         ports, reply, claim = self._ports, valid.reply, valid.claim
-        # After a lost connection, the message may still be in progress here when it is delivered again.
-        lock = self._one_of_its_id.setdefault((account.name, reply.message_id), asyncio.Lock())
-        async with lock:
+        async with self._lock_of(account, valid):
             if again:
                 sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
                 if await ports.duplicates.seen(account.name, reply.message_id, sha256):
@@ -152,18 +222,7 @@ class Consumer:
                 package = Package.small(message.body)
             else:
                 package = await asyncio.to_thread(self._kept, message.body, account.name, claim)
-            now = ports.clock()
-            arrival = Arrival(
-                id=new_id(now, os.urandom(10)),
-                account=account.name,
-                channel="amqp",
-                name=valid.name,
-                sha256=package.sha256,
-                size=package.size,
-                received_at=now,
-                reply=reply,
-                traceparent=valid.traceparent,
-            )
+            arrival = self._arrival(account, valid, package)
             try:
                 await ports.intake.add(arrival, account, body=package.body)
             except MessageRejected:
@@ -172,9 +231,7 @@ class Consumer:
                 raise
         if claim is not None:
             ports.uploads.consumed(account.name, claim.file, claim.size, claim.sha256)
-        log.info(
-            "message", account=account.name, name=printable(valid.name), id=arrival.id, size=package.size
-        )
+        _report(arrival)
 
     def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> Package:
         if claim is not None:
@@ -202,6 +259,16 @@ class Consumer:
             reply = reply_of(message, account)
             await self._accounts.answer(Letter(account.name, reply.to, notice(reply, finding)))
         return True
+
+
+def _report(arrival: Arrival) -> None:
+    log.info(
+        "message",
+        account=arrival.account,
+        name=printable(arrival.name),
+        id=arrival.id,
+        size=arrival.size,
+    )
 
 
 def _digest(body: bytes) -> str:

@@ -19,7 +19,7 @@ from gateway.model.faults import printable
 from gateway.model.folders import Folder
 from gateway.notify.ports import ReceiptDeliveries, ReceiptDelivery
 
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 250
 _LOOK_EVERY: Final = 0.3  # seconds
 # A receipt that no queue takes is tried again after as long as it has waited already, within these bounds: a
 # queue that is created soon after the first message gets its receipt soon, and one that never exists costs

@@ -1,6 +1,6 @@
 """Messages in the store: added, claimed for judgement, decided; each step is one commit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,6 +23,7 @@ from gateway.model.message import Arrival, Received
 from gateway.model.parties import Account
 from gateway.model.states import Event, State
 from gateway.model.transition import Applied, Columns, Refusal, Transition
+from gateway.receive.ports import NewMessage
 from gateway.run.crash_points import crash_point
 
 
@@ -37,6 +38,13 @@ class SqlMessages:
         self, arrival: Arrival, sender: Account | None = None, *, body: bytes | None = None
     ) -> None:
         await self._database.write(lambda transaction: _add(transaction, arrival, sender, body))
+
+    @crash_point("add-a-message")
+    async def add_all(self, new: Sequence[NewMessage]) -> Sequence[BaseException | None]:
+        def change(each: NewMessage) -> Callable[[Transaction], None]:
+            return lambda transaction: _add(transaction, each.arrival, each.sender, each.body)
+
+        return await self._database.write_all([change(each) for each in new])
 
     async def claim(
         self, limit: int, now: datetime, lease: timedelta, *, again: int | None = None

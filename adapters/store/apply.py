@@ -334,7 +334,7 @@ def _apply_effect(
         case AskForDocuments():
             ask(transaction, message, effect.why, at, note=effect.note)
         case Wake():
-            _wake(transaction, effect.thing, at)
+            _wake(transaction, effect.awaited, at)
         case StillMissing() | StillReplaced() | FirstInLine() | InOrder():
             pass  # these are only preconditions
     return {}

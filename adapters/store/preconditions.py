@@ -48,7 +48,7 @@ def is_superseded(transaction: Transaction, effect: Effect, row: Row[*tuple[Any,
         case StillMissing():
             return not still_missing(transaction, effect.wait, effect.replaced)
         case FirstInLine():
-            return not comes_first(row.seq, claimants(transaction.connection, effect.things))
+            return not comes_first(row.seq, claimants(transaction.connection, effect.taken))
         case InOrder():
             revision = revision_of(transaction, effect.agreement)
             return revision != effect.seen or TO_JUDGE.has_before(transaction, row.account, row.seq)

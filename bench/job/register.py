@@ -81,8 +81,8 @@ class JobRegister:
     ) -> DeclarationRecord | None:
         return self._register.declaration(party=party, reference=reference, seq_no=seq_no, entry_id=entry_id)
 
-    def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
-        return self._register.loose(party, name)
+    def separate_attachments(self, party: str, name: str) -> Sequence[SeparateAttachment]:
+        return self._register.separate_attachments(party, name)
 
     def joined(self, message: str) -> Sequence[SeparateAttachment]:
         return self._register.joined(message)

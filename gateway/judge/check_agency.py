@@ -150,6 +150,6 @@ def _shipment(
     )
 
 
-def _must_wait(thing: Awaited, seen: int, received: Received, policy: Policy) -> MustWait:
+def _must_wait(awaited: Awaited, seen: int, received: Received, policy: Policy) -> MustWait:
     until = received.arrival.received_at + timedelta(hours=policy.agreement.wait_hours)
-    return MustWait(Wait(thing=thing, seen=seen, until=until), waits_for(thing, until))
+    return MustWait(Wait(awaited=awaited, seen=seen, until=until), waits_for(awaited, until))

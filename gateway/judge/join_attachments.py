@@ -63,7 +63,7 @@ def judge_attachment(
     refuse_other_roles(families.senders_listing(LISTED), party)
     if unfit := (*_strange_name(part), *_unfit(part, part.pdf or Pdf(), policy)):
         raise MessageRejected(unfit)
-    alike = register.loose(party.code, part.name)
+    alike = register.separate_attachments(party.code, part.name)
     other = next((each for each in alike if each.part.name == part.name), None)
     if other is not None and other.message.arrival.id > received.arrival.id:
         raise MessageRejected(replaced(part.name, other.message))
@@ -82,8 +82,8 @@ def brings(part: Part, party: Party) -> tuple[Awaited, ...]:
 def await_declaration(received: Received, part: Part, party: Party, policy: Policy) -> MustWait:
     """The wait of a PDF on its own for the document that lists it."""
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
-    thing = Awaited.declaration(party.code, part.name)
-    return MustWait(Wait(thing=thing, seen=0, until=until), waits_for(thing, until, file=part.name))
+    awaited = Awaited.declaration(party.code, part.name)
+    return MustWait(Wait(awaited=awaited, seen=0, until=until), waits_for(awaited, until, file=part.name))
 
 
 def join_attachments(
@@ -105,13 +105,15 @@ def join_attachments(
     if not names or len(names) >= policy.package.entries:
         return package
     joined = register.joined(received.arrival.id)
-    by_name = {name: _matching(name, register.loose(party.code, name), joined) for name in names}
-    loose = {each.message.arrival.id: each for those in by_name.values() for each in those}
-    size = package.parts[0].size + sum(each.part.size for each in loose.values())
+    by_name = {
+        name: _matching(name, register.separate_attachments(party.code, name), joined) for name in names
+    }
+    separate_attachments = {each.message.arrival.id: each for those in by_name.values() for each in those}
+    size = package.parts[0].size + sum(each.part.size for each in separate_attachments.values())
     if size > limit:
         raise MessageRejected(too_large(Fault.PACKAGE_TOO_LARGE, size, limit))
     missing = tuple(name for name, those in by_name.items() if not those)
-    return replace(package, loose=tuple(loose.values()), missing=missing)
+    return replace(package, separate_attachments=tuple(separate_attachments.values()), missing=missing)
 
 
 def await_documents(received: Received, package: Package, party: Party, policy: Policy) -> None:
@@ -120,9 +122,9 @@ def await_documents(received: Received, package: Package, party: Party, policy: 
     if not package.missing:
         return
     until = received.arrival.received_at + timedelta(hours=policy.pdf.wait_hours)
-    things = [Awaited.document(party.code, name) for name in package.missing]
-    wait = Wait(thing=things[0], seen=0, until=until)
-    raise MustWait(wait, *(waits_for(thing, until, file=thing.names[1]) for thing in things))
+    missing = [Awaited.document(party.code, name) for name in package.missing]
+    wait = Wait(awaited=missing[0], seen=0, until=until)
+    raise MustWait(wait, *(waits_for(awaited, until, file=awaited.names[1]) for awaited in missing))
 
 
 def _matching(

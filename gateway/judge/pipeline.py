@@ -127,7 +127,7 @@ def _judged(
         context = ReceiptContext(party=party, parts=package.parts, ignored=package.ignored)
         recognised = recognise(package, families, policy)
         package = join_attachments(recognised, package, received, party, register, policy, limit)
-        context = replace(context, loose=package.loose)
+        context = replace(context, separate_attachments=package.separate_attachments)
         try:
             validated = validate(recognised, package, policy)
             mark("validate")
@@ -284,8 +284,8 @@ def _waits(
 ) -> Decision:
     """The decision to wait, or to refuse where the time for that is over."""
     if received.overdue:
-        thing = text_in_words(received.overdue)
-        late = finding(Fault.WAIT_EXPIRED, detail=thing.en, detail_zh=thing.zh)
+        awaited = text_in_words(received.overdue)
+        late = finding(Fault.WAIT_EXPIRED, detail=awaited.en, detail_zh=awaited.zh)
         return _refused(received, context, (late, *must_wait.shown), rules, signer, now)
     receipt = gateway_receipt(
         received, Verdict.WAITING, context, must_wait.shown, rules.families, rules.policy, signer, now
@@ -337,7 +337,7 @@ def _joined(
 ) -> tuple[Finished, ...]:
     """The PDFs that came separately and are accepted with the document that lists them."""
     joined = []
-    new = (each for each in package.loose if not each.joined)
+    new = (each for each in package.separate_attachments if not each.joined)
     for number, each in enumerate(new, 1):
         context = replace(_context(party, each.part), linked=received.arrival.id)
         then = now + timedelta(microseconds=number)  # `a.xml` may list `a`, and names differ by it

@@ -49,7 +49,7 @@ class ReceiptContext:
     party: Party | None = None
     parts: tuple[Part, ...] = ()
     ignored: tuple[Part, ...] = ()
-    loose: tuple[SeparateAttachment, ...] = ()
+    separate_attachments: tuple[SeparateAttachment, ...] = ()
     facts: Facts | None = None
     linked: str | None = None
 
@@ -149,7 +149,7 @@ def _package(arrival: Arrival, context: ReceiptContext) -> str:
         *(element("Part", _described(part)) for part in context.parts),
         *(
             element("Part", _described(each.part) | {"message": each.message.arrival.id})
-            for each in context.loose
+            for each in context.separate_attachments
         ),
         *(element("Ignored", _digested(part)) for part in context.ignored),
     ]

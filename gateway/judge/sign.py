@@ -88,7 +88,7 @@ def _enclosures(package: Package, use: RegisteredAgreement | None) -> tuple[Encl
     notice = f"agreement-notice.{suffix}"
     names = {_spelling(inner_name(package.document_name)), notice}
     enclosures = []
-    for each in package.loose:
+    for each in package.separate_attachments:
         name = each.part.name
         if _spelling(name) in names:  # the same name in another case, or the document's own
             name = f"{each.message.arrival.id}.pdf"

@@ -49,7 +49,7 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
     columns = Columns(
         reason=decision.reason,
         linked=decision.linked,
-        waiting_for=None if decision.wait is None else decision.wait.thing,
+        waiting_for=None if decision.wait is None else decision.wait.awaited,
         until=None if decision.wait is None else decision.wait.until,
     )
     if isinstance(decision.outcome, DeclarationOutcome):
@@ -68,7 +68,7 @@ def transitions(decision: Decision, now: datetime) -> list[Transition]:
             "faults": [finding.rule or finding.code for finding in decision.findings],
             "reason": decision.reason,
             "linked": decision.linked,
-            "waiting_for": None if decision.wait is None else str(decision.wait.thing),
+            "waiting_for": None if decision.wait is None else str(decision.wait.awaited),
             **decision.trail,
         },
         columns=columns,
@@ -115,8 +115,8 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
     if decision.wait is not None:
         replaced = tuple(each.message for each in decision.replaced)
         effects.append(StillMissing(wait=decision.wait, replaced=replaced))
-    if things := _for_one(decision):
-        effects.append(FirstInLine(things=things))
+    if taken := _for_one(decision):
+        effects.append(FirstInLine(taken=taken))
     match decision.outcome:
         case DeclarationOutcome(use=use, obligation=obligation, brings=brings):
             if use is not None:
@@ -129,19 +129,19 @@ def _effects(decision: Decision) -> tuple[Effect, ...]:
             effects.append(RecordNotice(change=change, holds=holds))
         case DocumentsOutcome(belongs_to=declaration, brings=brings) if brings:
             effects.append(BringDocuments(declaration=declaration.id, documents=brings))
-    effects += [Wake(thing=thing) for thing in decision.brings]
+    effects += [Wake(awaited=awaited) for awaited in decision.brings]
     return tuple(effects)
 
 
 def _for_one(decision: Decision) -> tuple[Awaited, ...]:
     """What the message takes that only one can have: files that came separately, by each name under which
     another may list them, and an agreement for one shipment that it has not used up before."""
-    things: list[Awaited] = []
+    taken: list[Awaited] = []
     if decision.facts is not None:
         party = decision.facts.key.party
-        things += [Awaited.document(party, name) for each in decision.joined for name in listed_as(each.name)]
+        taken += [Awaited.document(party, name) for each in decision.joined for name in listed_as(each.name)]
     if isinstance(decision.outcome, DeclarationOutcome) and decision.outcome.use is not None:
         agreement = decision.outcome.use.agreement
         if agreement.kind is AgreementKind.PER_SHIPMENT and agreement.used_by != decision.message:
-            things.append(Awaited.agreements([agreement.number]))
-    return tuple(things)
+            taken.append(Awaited.agreements([agreement.number]))
+    return tuple(taken)

@@ -20,7 +20,7 @@ class Wait:
     message is judged again.
     """
 
-    thing: Awaited
+    awaited: Awaited
     seen: int
     until: datetime
 
@@ -29,7 +29,7 @@ class MustWait(Exception):
     """The message is sound so far, and waits. `shown` is what its sender is notified of."""
 
     def __init__(self, wait: Wait, *shown: Finding) -> None:
-        super().__init__(str(wait.thing))
+        super().__init__(str(wait.awaited))
         self.wait = wait
         self.shown = shown
 

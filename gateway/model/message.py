@@ -150,13 +150,13 @@ class Package:
     parts: tuple[Part, ...]
     is_zip: bool
     ignored: tuple[Part, ...] = ()
-    loose: tuple[SeparateAttachment, ...] = ()
+    separate_attachments: tuple[SeparateAttachment, ...] = ()
     missing: tuple[str, ...] = ()
 
     @property
     def attachments(self) -> tuple[Part, ...]:
         own = tuple(part for part in self.parts if part.pdf is not None)
-        return own + tuple(each.part for each in self.loose)
+        return own + tuple(each.part for each in self.separate_attachments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

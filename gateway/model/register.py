@@ -42,7 +42,7 @@ class Register(Parties, Protocol):
         declaration of the party with the customs code `party`."""
         ...
 
-    def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
+    def separate_attachments(self, party: str, name: str) -> Sequence[SeparateAttachment]:
         """The PDFs that the party sent on their own and that wait for a declaration, of which the names are
         spelt like this one with its suffix or without; the newest first."""
         ...

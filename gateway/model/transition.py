@@ -158,7 +158,7 @@ class FirstInLine:
     """The message takes these things, which only one can have. Superseded where another one that was received
     first has waited for one of them, and is not decided yet."""
 
-    things: tuple[Awaited, ...]
+    taken: tuple[Awaited, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ class AskForDocuments:
 class Wake:
     """A thing has come: messages that wait for it are judged again."""
 
-    thing: Awaited
+    awaited: Awaited
 
 
 Effect = (

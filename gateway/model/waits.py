@@ -101,35 +101,35 @@ def joined(several: Sequence[Words]) -> Words | None:
     )
 
 
-def in_words(thing: Awaited) -> Words:
-    match thing.kind:
+def in_words(awaited: Awaited) -> Words:
+    match awaited.kind:
         case AwaitedKind.AGREEMENT | AwaitedKind.ONE_OF_AGREEMENTS:
-            return Words(f"委托协议 {'、'.join(thing.names)}", f"agreement {' or '.join(thing.names)}")
+            return Words(f"委托协议 {'、'.join(awaited.names)}", f"agreement {' or '.join(awaited.names)}")
         case AwaitedKind.MANDATE:
-            trader, broker = thing.names
+            trader, broker = awaited.names
             return Words(
                 f"境内收发货人 {trader} 与申报单位 {broker} 之间的代理报关委托书",
                 f"a mandate between {trader} and {broker}",
             )
         case AwaitedKind.DOCUMENT:
-            return Words(f"随附单据 {thing.names[1]}", f"document {thing.names[1]}")
+            return Words(f"随附单据 {awaited.names[1]}", f"document {awaited.names[1]}")
         case AwaitedKind.DECLARATION:
-            return Words(f"列明 {thing.names[1]} 的报关单", f"declaration that lists {thing.names[1]}")
+            return Words(f"列明 {awaited.names[1]} 的报关单", f"declaration that lists {awaited.names[1]}")
         case AwaitedKind.VERSION:
             return Words(
-                f"同一编号的报文 {thing.names[0]}", f"message {thing.names[0]} of the same reference"
+                f"同一编号的报文 {awaited.names[0]}", f"message {awaited.names[0]} of the same reference"
             )
 
 
 def text_in_words(text: str) -> Words:
     """The description of a stored text; the text itself where it names no such thing."""
-    thing = Awaited.read(text)
-    return Words(text, text) if thing is None else in_words(thing)
+    awaited = Awaited.read(text)
+    return Words(text, text) if awaited is None else in_words(awaited)
 
 
-def waits_for(thing: Awaited, until: datetime, *, file: str | None = None) -> Finding:
+def waits_for(awaited: Awaited, until: datetime, *, file: str | None = None) -> Finding:
     """The finding for the sender of a message that waits."""
-    words = in_words(thing)
+    words = in_words(awaited)
     return finding(
         Fault.AWAITED,
         detail=f"{words.en}, until {until:%Y-%m-%d %H:%M} UTC",

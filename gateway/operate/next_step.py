@@ -74,10 +74,10 @@ def _needed(situation: Situation, now: datetime) -> Words:
         case State.RECEIVED:
             return Words("将由运行中的网关校验。", "It is judged next, by a running node.")
         case State.WAITING:
-            thing, until = text_in_words(situation.waiting_for or ""), _time(situation.until)
+            what, until = text_in_words(situation.waiting_for or ""), _time(situation.until)
             return Words(
-                f"等待{thing.zh}，最迟至{until.zh}；到达后自动继续，逾期拒收。",
-                f"It waits for {thing.en} until {until.en}; it goes on when that comes, else it is refused.",
+                f"等待{what.zh}，最迟至{until.zh}；到达后自动继续，逾期拒收。",
+                f"It waits for {what.en} until {until.en}; it goes on when that comes, else it is refused.",
             )
         case State.ACCEPTED:
             return Words(

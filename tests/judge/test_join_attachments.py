@@ -78,11 +78,11 @@ def codes(decision: Decision) -> list[str]:
 
 
 def test_pdfs_that_arrive_first_are_accepted_with_the_declaration_that_lists_them(harness: Harness) -> None:
-    loose = [sent(harness, FIRST), sent(harness, SECOND)]
-    assert [attachment.event for attachment in loose] == [Event.WAITING, Event.WAITING]
+    separate = [sent(harness, FIRST), sent(harness, SECOND)]
+    assert [attachment.event for attachment in separate] == [Event.WAITING, Event.WAITING]
     decision = declared(harness)
     assert decision.event is Event.PASSED, decision.findings
-    for attachment in loose:
+    for attachment in separate:
         row = harness.message(attachment.message)
         assert (row["state"], row["linked"], row["folder"]) == (State.CLOSED, decision.message, "SentBox")
         assert (row["type"], row["waiting_for"], row["until"]) == (ATTACHMENT, None, None)
@@ -138,19 +138,19 @@ def test_a_declaration_may_list_a_file_without_its_suffix(pdfs_first: bool, harn
 
 
 def test_the_receipts_of_the_declaration_and_of_its_pdfs_name_each_other(harness: Harness) -> None:
-    loose = sent(harness, FIRST)
+    separate = sent(harness, FIRST)
     sent(harness, SECOND)
     decision = declared(harness)
     gateway_receipt = read_gateway_receipt(harness, decision.receipts[0])
     parts = gateway_receipt.findall("{*}Package/{*}Part")
     assert [part.get("name") for part in parts] == ["d.xml", FIRST, SECOND]
-    assert parts[1].get("message") == loose.message
-    own = xml.parse(finals(harness, loose.message)[0]["body"])
+    assert parts[1].get("message") == separate.message
+    own = xml.parse(finals(harness, separate.message)[0]["body"])
     assert own.findtext("{*}Linked") == decision.message
     assert own.findtext("{*}Reference") == FIRST
     part = own.find("{*}Package/{*}Part")
     assert part is not None
-    assert part.get("sha256") == parts[1].get("sha256") == harness.message(loose.message)["sha256"]
+    assert part.get("sha256") == parts[1].get("sha256") == harness.message(separate.message)["sha256"]
 
 
 def test_customs_takes_the_declaration_with_its_pdfs_byte_for_byte(harness: Harness, tmp_path: Path) -> None:
@@ -258,13 +258,13 @@ def test_of_two_declarations_that_list_one_pdf_the_first_received_gets_it_in_any
 
 
 def test_a_pdf_that_waits_too_long_is_refused_with_its_name(harness: Harness) -> None:
-    loose, waits = sent(harness, SECOND), declared(harness)
+    separate, waits = sent(harness, SECOND), declared(harness)
     hours = harness.rules.policy.pdf.wait_hours
     assert asyncio.run(harness.messages.expire(NOW + timedelta(hours=hours, minutes=1))) == 2
     pdf_late, late = again(harness)
     assert codes(pdf_late) == [Fault.WAIT_EXPIRED.code, Fault.AWAITED.code]
     assert codes(late) == [Fault.WAIT_EXPIRED.code, *[Fault.AWAITED.code] * 2]
-    for message in (loose.message, waits.message):
+    for message in (separate.message, waits.message):
         assert harness.message(message)["state"] == State.REJECTED
         assert [row["verdict"] for row in finals(harness, message)] == ["rejected"]
 
@@ -291,9 +291,9 @@ def test_a_declaration_with_another_fault_is_refused_at_once(harness: Harness) -
 
 
 def test_the_listed_pdfs_of_a_refused_declaration_go_on_waiting_for_the_next(harness: Harness) -> None:
-    loose = [sent(harness, name) for name in PDFS]
+    separate = [sent(harness, name) for name in PDFS]
     declared(harness, Declaration(documents=LISTED.documents, head={"TradeMode": None}))
-    assert {harness.message(attachment.message)["state"] for attachment in loose} == {State.WAITING}
+    assert {harness.message(attachment.message)["state"] for attachment in separate} == {State.WAITING}
     assert declared(harness).event is Event.PASSED
 
 

@@ -67,12 +67,12 @@ def test_a_repetition_gets_the_receipts_of_the_repeated_message() -> None:
 
 
 def test_a_wait_names_what_is_awaited_and_holds_only_while_that_is_missing() -> None:
-    wait = Wait(thing=Awaited.agreements(["7"]), seen=0, until=NOW + timedelta(hours=48))
+    wait = Wait(awaited=Awaited.agreements(["7"]), seen=0, until=NOW + timedelta(hours=48))
     waits = own(Event.WAITING, wait=wait)
     assert waits.columns == {
         "reason": "",
         "linked": None,
-        "waiting_for": wait.thing,
+        "waiting_for": wait.awaited,
         "until": wait.until,
     }
     assert StillMissing(wait=wait, replaced=()) in waits.effects
@@ -93,7 +93,7 @@ def test_waits_that_end_with_a_decision_are_ended_in_its_commit_if_they_still_la
     assert second.seen == Seen(state=State.WAITING, name="x.pdf")
     assert second.columns == {"linked": "01"}
     files = (Awaited.document(KEY.party, "x.pdf"), Awaited.document(KEY.party, "x"))
-    assert (FirstInLine(things=files) in first.effects) is (event is Event.JOINED)
+    assert (FirstInLine(taken=files) in first.effects) is (event is Event.JOINED)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_an_agreement_for_one_shipment_goes_to_the_first_that_waited_for_it(
     )
     use = RegisteredAgreement(agreement=agreement, revision=1, message="", name="n.xml", sha256="0", size=0)
     passed = own(Event.PASSED, outcome=DeclarationOutcome(use=use))
-    assert (FirstInLine(things=(Awaited.agreements(["7"]),)) in passed.effects) is takes
+    assert (FirstInLine(taken=(Awaited.agreements(["7"]),)) in passed.effects) is takes
 
 
 def test_an_accepted_message_wakes_those_that_wait_for_it() -> None:
     assert own(Event.WAITING, brings=(Awaited.document("P", "x.pdf"),)).effects[-1] == Wake(
-        thing=Awaited.document("P", "x.pdf")
+        awaited=Awaited.document("P", "x.pdf")
     )

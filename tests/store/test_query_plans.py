@@ -26,7 +26,7 @@ def _next_of(queue: Queue) -> Select[Any]:
         (waits._OVERDUE, "messages_overdue (state=? AND until<?)"),
         (waits._OF_ITS_NAME, "messages_in_wait (state=? AND waiting_for=?)"),
         (waits._SEPARATE.params(awaited=["a"]), "messages_in_wait_spelt (state=? AND spelt=?)"),
-        (register_queries.LOOSE, "messages_in_wait_spelt (state=? AND spelt=?)"),
+        (register_queries.SEPARATE_ATTACHMENTS, "messages_in_wait_spelt (state=? AND spelt=?)"),
         (waits._FOR_SPELT, "messages_in_wait_spelt (state=? AND spelt=?)"),
         (waits._WOKEN_BY_SPELT, "messages_woken_spelt (state=? AND spelt=?)"),
         (waits._ONE_OF, "messages_in_wait (state=? AND waiting_for>? AND waiting_for<?)"),

@@ -75,7 +75,7 @@ def waiting_decision(sent: Arrival, attempt: int = 1, *, awaited: str = AWAITED,
         fence=attempt,
         event=Event.WAITING,
         receipts=(own_receipt,),
-        wait=Wait(thing=read(awaited), seen=seen, until=UNTIL),
+        wait=Wait(awaited=read(awaited), seen=seen, until=UNTIL),
     )
 
 

@@ -25,10 +25,10 @@ from adapters.store.prepared import PreparedConnection
 from adapters.store.read.register_queries import (
     DECLARATION_BY,
     JOINED,
-    LOOSE,
+    SEPARATE_ATTACHMENTS,
     declared_of,
-    loose_of,
-    spelt_things,
+    separate_attachment_of,
+    spelt_names,
 )
 from adapters.store.rows import DECLARATION_OF
 from adapters.store.tables.messages import agreements, deliveries, holders, messages, parties, party_changes
@@ -205,13 +205,19 @@ class SqlRegister:
                 return declared_of(rows[0], numbers)
         return None
 
-    def loose(self, party: str, name: str) -> Sequence[SeparateAttachment]:
-        one, other = spelt_things(party, name)
-        attachments = [loose_of(row) for row in self._ask(LOOSE, {"spelling": one, "other_spelling": other})]
+    def separate_attachments(self, party: str, name: str) -> Sequence[SeparateAttachment]:
+        one, other = spelt_names(party, name)
+        attachments = [
+            separate_attachment_of(row)
+            for row in self._ask(SEPARATE_ATTACHMENTS, {"spelling": one, "other_spelling": other})
+        ]
         return sorted(attachments, key=lambda attachment: attachment.message.arrival.id, reverse=True)
 
     def joined(self, message: str) -> Sequence[SeparateAttachment]:
-        return [replace(loose_of(row), joined=True) for row in self._ask(JOINED, {"message_id": message})]
+        return [
+            replace(separate_attachment_of(row), joined=True)
+            for row in self._ask(JOINED, {"message_id": message})
+        ]
 
     def holder(self, key: Key, message: str = "") -> EarlierMessage | None:
         rows = self._ask(_HOLDER, asdict(key))

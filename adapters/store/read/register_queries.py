@@ -62,14 +62,14 @@ _PDFS: Final = select(
     messages.c.facts,
 ).where(messages.c.type == ATTACHMENT)
 # Searched by what they wait for: many messages may have been sent with a name like `invoice.pdf`.
-LOOSE: Final = _PDFS.where(
+SEPARATE_ATTACHMENTS: Final = _PDFS.where(
     IN_WAIT, messages.c.spelt.in_((bindparam("spelling"), bindparam("other_spelling")))
 )
 # Those that were joined to a message which is now judged once more.
 JOINED: Final = _PDFS.where(messages.c.linked == bindparam("message_id"), messages.c.state == State.CLOSED)
 
 
-def spelt_things(party: str, name: str) -> tuple[str, str]:
+def spelt_names(party: str, name: str) -> tuple[str, str]:
     """The names of awaited things to search for separately sent PDFs when a document lists this name, with or
     without its suffix."""
     named = (Awaited.declaration(party, spelling) for spelling in (name, name + SUFFIX))
@@ -95,7 +95,7 @@ def declared_of(row: Sequence[Any], numbers: Mapping[str, str]) -> DeclarationRe
     )
 
 
-def loose_of(row: Sequence[Any]) -> SeparateAttachment:
+def separate_attachment_of(row: Sequence[Any]) -> SeparateAttachment:
     """The attachment of a row of `LOOSE`: the facts of such a message are what was found in its PDF."""
     id_, account, channel, name, sha256, size, received_at, sequence, digest, facts = row
     arrival = Arrival(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, bindparam, func, or_, select
 
 from adapters.store.database import Transaction
-from adapters.store.read.register_queries import spelt_things
+from adapters.store.read.register_queries import spelt_names
 from adapters.store.tables.messages import IN_WAIT, WOKEN, agreements, messages
 from gateway.model.agreements import AgreementKind
 from gateway.model.decision import Wait
@@ -109,10 +109,10 @@ def waiting_for_one_of(reader: Connection, number: str) -> Sequence[Waiting]:
     return [row for row in rows if number in row.waiting_for.split()[1:]]
 
 
-def claimants(reader: Connection, things: Iterable[Awaited]) -> Iterator[int]:
+def claimants(reader: Connection, taken: Iterable[Awaited]) -> Iterator[int]:
     """The places of messages that were woken by one of these things, or gave up waiting for it, and are not
     decided yet: of each thing only the first in the order of receipt, however many there are."""
-    for awaited in things:
+    for awaited in taken:
         key = awaited.spelling
         query, name = (_WOKEN_BY, str(awaited)) if key is None else (_WOKEN_BY_SPELT, key)
         yield from reader.execute(query, {"awaited": name}).scalars()
@@ -138,16 +138,16 @@ def overdue(reader: Connection, now: datetime) -> Sequence[Waiting]:
 def still_missing(transaction: Transaction, wait: Wait, replaced: Sequence[str]) -> bool:
     """Whether the thing is still as the judgement saw it, or has not arrived since; `replaced` do not count
     as that thing."""
-    match wait.thing.kind:
+    match wait.awaited.kind:
         case AwaitedKind.AGREEMENT | AwaitedKind.ONE_OF_AGREEMENTS:
-            return sum(revision_of(transaction, number) for number in wait.thing.names) == wait.seen
+            return sum(revision_of(transaction, number) for number in wait.awaited.names) == wait.seen
         case AwaitedKind.MANDATE:
-            return revisions_between(transaction, *wait.thing.names) == wait.seen
+            return revisions_between(transaction, *wait.awaited.names) == wait.seen
         case AwaitedKind.DOCUMENT:
-            others = transaction.connection.execute(_SEPARATE, {"awaited": spelt_things(*wait.thing.names)})
+            others = transaction.connection.execute(_SEPARATE, {"awaited": spelt_names(*wait.awaited.names)})
         case AwaitedKind.DECLARATION:
             # Another PDF with exactly the name of one that waits for its declaration.
-            others = transaction.connection.execute(_OF_ITS_NAME, {"awaited": str(wait.thing)})
+            others = transaction.connection.execute(_OF_ITS_NAME, {"awaited": str(wait.awaited)})
         case _:
             return True
     return set(others.scalars()) <= set(replaced)

@@ -89,8 +89,9 @@ class _Pool:
         self.idle: LifoQueue[Worker | None] = LifoQueue()  # None: a worker still to be started
         # All workers are ready before anything is claimed for them: an attempt is counted at its claim, and a
         # node that is killed repeatedly while it starts must not use up the attempts of a sound message.
-        started = [self._new_worker() for _ in range(count)]
+        started = list[Worker]()
         try:
+            started += (self._new_worker() for _ in range(count))
             for worker in started:
                 worker.wait()
         except WorkerDied:
@@ -102,11 +103,14 @@ class _Pool:
 
     def started(self) -> Worker:
         """Replaces a worker that died. If the new one cannot start, the message in work is not to blame."""
-        worker = self._new_worker()
         try:
-            worker.wait()
+            worker = self._new_worker()
+            try:
+                worker.wait()
+            except WorkerDied:
+                worker.end()
+                raise
         except WorkerDied as error:
-            worker.end()
             raise JudgementDeferred(str(error), _AGAIN_SECONDS) from None
         return worker
 

@@ -79,8 +79,12 @@ class Worker:
     """A process that is starting; `do` may be called once `wait` has returned."""
 
     def __init__(self, forks: ForkServer, home: Home, judging: Judging, memory: int) -> None:
+        """Raises `WorkerDied` if it cannot be forked, as after the end of the process that does so."""
         self._memory = memory
-        self._process = forks.start(_serve, home, judging, memory)
+        try:
+            self._process = forks.start(_serve, home, judging, memory)
+        except OSError as error:
+            raise WorkerDied(f"it did not start: {error}") from None
         self._connection = self._process.connection
 
     def wait(self) -> None:

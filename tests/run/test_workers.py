@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.run.fork_server import ForkServer
+from adapters.run.fork_server import ForkServer, ForkServerEnded
 from adapters.run.judge_pool import WorkerJudges
 from adapters.run.worker import Judging
 from adapters.store.tables.messages import messages
@@ -22,6 +22,7 @@ from bench.processes import descendants
 from gateway.formats.xml import trusted
 from gateway.model.answer import Answer
 from gateway.model.decision import Decision
+from gateway.model.faults import JudgementDeferred
 from gateway.model.states import Event
 from gateway.respond.answer_intake import CustomsAnswers
 from gateway.respond.ports import ReceivedAnswer, Unmatched
@@ -170,6 +171,30 @@ def test_the_time_of_a_judgement_grows_with_the_size_of_its_package(
             asyncio.run(judges.judge(small, NOW))
         large = replace(small, arrival=replace(small.arrival, size=1_000_000_000))
         assert asyncio.run(judges.judge(large, NOW)).findings
+
+
+def test_messages_are_left_to_the_next_node_where_neither_a_worker_is_left_nor_what_forks_them(
+    tmp_path: Path,
+) -> None:
+    with (  # noqa: PT012  # until the end of the context
+        pytest.raises(ForkServerEnded),
+        ForkServer() as forks,
+        Harness.at(tmp_path / "home") as harness,
+        _judges(forks, harness) as judges,
+    ):
+        sound = [harness.received("broker-aa", f"{number}.xml", b"<r/>") for number in range(3)]
+        workers = descendants(forks.pid)
+        for pid in (forks.pid, *workers):
+            os.kill(pid, signal.SIGKILL)
+
+        async def judged() -> list[Decision | BaseException]:
+            return await asyncio.gather(*(judges.judge(each, NOW) for each in sound), return_exceptions=True)
+
+        # Anything else would hold them for an operator.
+        outcomes = asyncio.run(judged())
+        assert {type(outcome) for outcome in outcomes} <= {WorkerDied, JudgementDeferred}
+        with pytest.raises(JudgementDeferred):
+            asyncio.run(judges.judge(sound[0], NOW))
 
 
 ELEMENTS = b"<r>" + b"<a/>" * 1_500_000 + b"</r>"

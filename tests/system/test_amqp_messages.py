@@ -2,14 +2,16 @@
 
 import asyncio
 import hashlib
+from pathlib import Path
 
 import aio_pika
 from sqlalchemy import select
 
 from adapters.store.tables.messages import messages
 from gateway.formats import xml
-from tests.support.amqp import AmqpHome, Platform, run, tool
+from tests.support.amqp import AmqpHome, Platform, founded, run, tool
 from tests.support.declarations import owing_nothing
+from tests.support.rabbitmq import Rabbit
 from tests.support.rendering import packed, render
 from tests.support.served import Gateway
 
@@ -56,6 +58,31 @@ def test_receipts_go_to_the_queue_of_the_senders_own_that_it_names(amqp: AmqpHom
             await platform.final("way-3", own)
 
     run(test)
+
+
+def test_a_message_that_was_sent_again_before_the_gateway_took_it_has_its_receipts_twice(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    # Its sender had no confirmation, and waits for the receipts on another queue now.
+    place = founded(tmp_path, rabbit)
+    with place.gateway:
+        place.until_connected()
+        place.gateway.stop()
+
+        async def sent() -> None:
+            async with await Platform.connect(rabbit, place.vhost) as platform:
+                body = render(owing_nothing("AMQPWAY0011"))
+                queues = [
+                    await platform.channel.declare_queue(f"broker-aa.answers-{number}", durable=True)
+                    for number in range(2)
+                ]
+                for queue in queues:
+                    await platform.send(body, "way-11", reply_to=queue.name)
+                await asyncio.to_thread(place.gateway.start)
+                for queue in queues:
+                    await platform.final("way-11", queue)
+
+        run(sent)
 
 
 def test_a_direct_reply_is_honoured(amqp: AmqpHome) -> None:

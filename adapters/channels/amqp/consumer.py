@@ -100,20 +100,25 @@ class Consumer:
     async def _take_together(self, messages: Sequence[ReceivedMessage]) -> None:
         """Stores small messages that came together at once. One with which anything is not as usual is taken
         by itself."""
+        new = dict[ReceivedMessage, NewMessage]()
         added = set[ReceivedMessage]()
         try:
-            added = await self._added(messages)
+            added = await self._added(messages, new)
         except Exception as error:
             log.error("messages not taken", messages=len(messages), error=printable(repr(error), 500))
         for message in messages:
             if message in added:
                 message.ack()
             else:
-                # It may have been stored in spite of an error.
-                self._start(self._take(message, again=True))
+                # What the store was given it may have in spite of an error. Another one is new, even if it
+                # repeats one of the group: its sender gets the receipts again, where it wants them now.
+                self._start(self._take(message, again=message in new))
 
-    async def _added(self, messages: Sequence[ReceivedMessage]) -> set[ReceivedMessage]:
-        ports, new, rooms = self._ports, dict[ReceivedMessage, NewMessage](), dict[str, UploadAllowance]()
+    async def _added(
+        self, messages: Sequence[ReceivedMessage], new: dict[ReceivedMessage, NewMessage]
+    ) -> set[ReceivedMessage]:
+        """Those that are stored now. `new` is filled with what the store was given."""
+        ports, rooms = self._ports, dict[str, UploadAllowance]()
         accounts = await asyncio.to_thread(self._accounts_of, messages)
         async with AsyncExitStack() as in_progress:
             for message in messages:

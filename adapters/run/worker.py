@@ -199,7 +199,8 @@ class _WorkerContext:
         """All that is read meanwhile is of one moment, which also costs less for each query."""
         self._connection.exec_driver_sql("BEGIN")
         try:
-            yield
+            with self.register.unchanged():
+                yield
         finally:
             self._connection.exec_driver_sql("ROLLBACK")
 

@@ -87,10 +87,15 @@ def no_answer(received: ReceivedAnswer) -> Unmatched:
 def _decided(chain: Sequence[_ReadAnswer], rules: AnswerRules) -> Chain:
     filed: list[Filed] = []
     reached: dict[str, AnsweredDeclaration] = {}
+    asked: dict[object, AnsweredDeclaration | None] = {}  # most answers of a chain name the same
     for reading in chain:
         received, parsed = reading.received, reading.parsed
+        key, backend = _key(reached, reading), received.backend
+        named = (parsed.kind, parsed.client_reference, parsed.seq_no, parsed.entry_id, key, backend)
         try:
-            declaration = rules.declarations.target(parsed, _key(reached, reading), received.backend)
+            if named not in asked:
+                asked[named] = rules.declarations.target(parsed, key, backend)
+            declaration = asked[named]
         except Unclear as error:
             # A wrong guess would give one party the answer to another's declaration.
             filed.append(_held(received, parsed, str(error)))

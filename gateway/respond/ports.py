@@ -70,9 +70,10 @@ class Declarations(Protocol):
     """The declarations that answers belong to. Synchronous: it is read inside worker processes."""
 
     def target(self, parsed: CustomsAnswer, key: str | None, backend: str) -> AnsweredDeclaration | None:
-        """The declaration that an answer belongs to: by submission key where the connection gives it, by
-        SeqNo, by entry number, or by the client's reference, the newest that was sent to this back-end.
-        Raises `Unclear` where two are possible, and where the numbers that it names belong to several."""
+        """The declaration that an answer belongs to, by its kind and what it names: by submission key where
+        the connection gives it, by SeqNo, by entry number, or by the client's reference, the newest that was
+        sent to this back-end. Raises `Unclear` where two are possible, and where the numbers that it names
+        belong to several."""
         ...
 
 

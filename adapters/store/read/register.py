@@ -1,7 +1,7 @@
 """What judgement looks up: parties and earlier messages. Read-only and synchronous, for worker processes."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from typing import Any, Final, Self
@@ -152,7 +152,10 @@ class SqlRegister:
     def __init__(self, engine: Engine) -> None:
         self._connect: Callable[[], AbstractContextManager[Connection]]
         self._connect = partial(PreparedConnection, engine)
-        self._roles: dict[Role, tuple[int, Sequence[Party]]] = {}
+        self._roles: dict[Role, tuple[int | None, Sequence[Party]]] = {}
+        self._is_unchanged = False
+        self._newest: int | None = None  # change of the register that `_parties` are as of
+        self._parties: dict[tuple[str, str], Party | None] = {}
 
     @classmethod
     def over(cls, connection: Connection) -> Self:
@@ -162,14 +165,34 @@ class SqlRegister:
         register._connect = lambda: nullcontext(connection)
         return register
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """The store is read as of one moment meanwhile: parties that were read before are not read again
+        while the register has no newer change."""
+        ((newest,),) = self._ask(_NEWEST_CHANGE, {})
+        if newest != self._newest:
+            self._parties.clear()
+        self._newest, self._is_unchanged = newest, True
+        try:
+            yield
+        finally:
+            self._is_unchanged = False
+
     def party_of(self, account: str) -> Party | None:
-        rows = self._ask(_PARTY_OF, {"account": account})
-        return _party(rows[0][0]) if rows else None
+        return self._party_by(_PARTY_OF, "account", account)
 
     def party_called(self, code: str) -> Party | None:
         query = _PARTY_CALLED.get(len(code))
-        rows = [] if query is None else self._ask(query, {"code": code})
-        return _party(rows[0][0]) if rows else None
+        return None if query is None else self._party_by(query, "code", code)
+
+    def _party_by(self, query: Select[Any], name: str, value: str) -> Party | None:
+        if self._is_unchanged and (name, value) in self._parties:
+            return self._parties[name, value]
+        rows = self._ask(query, {name: value})
+        party = _party(rows[0][0]) if rows else None
+        if self._is_unchanged:
+            self._parties[name, value] = party
+        return party
 
     def parties(self) -> list[Party]:
         return [_party(record) for (record,) in self._ask(_ALL_PARTIES, {})]
@@ -177,7 +200,9 @@ class SqlRegister:
     def in_role(self, role: Role) -> Sequence[Party]:
         # Roles have no index, and searching 5000 parties takes 20 ms; every brokered declaration asks for the
         # association. So the result is kept until the register changes.
-        ((newest,),) = self._ask(_NEWEST_CHANGE, {})
+        newest = self._newest
+        if not self._is_unchanged:
+            ((newest,),) = self._ask(_NEWEST_CHANGE, {})
         kept = self._roles.get(role)
         if kept is None or kept[0] != newest:
             parties = [_party(record) for (record,) in self._ask(_IN_ROLE, {"role_pattern": f'%"{role}"%'})]

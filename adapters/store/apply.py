@@ -7,17 +7,19 @@ messages (waking, holding, releasing them) are applied as transitions too.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from itertools import zip_longest
+from typing import Final
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, update
 
 from adapters.store.claims import TO_JUDGE, queue_for_judgement
 from adapters.store.database import Transaction
+from adapters.store.message_row import MessageRow
 from adapters.store.preconditions import is_superseded
 from adapters.store.read.agreement_use import accepted_under
-from adapters.store.rows import ARRIVAL, arrival_of
+from adapters.store.rows import arrival_of
 from adapters.store.tables.messages import messages, obligations
 from adapters.store.write.agreements import consume, record_notice, release
 from adapters.store.write.document_requests import ask
@@ -25,7 +27,7 @@ from adapters.store.write.documents_due import bring, owe, start_deadline
 from adapters.store.write.in_force import restored_since
 from adapters.store.write.keys import release_key, take_key
 from adapters.store.write.receipts import NewReceipts, overtake, repeat_receipts, unsigned
-from adapters.store.write.search_index import fact_columns, note_faults
+from adapters.store.write.search_index import note_faults
 from adapters.store.write.submissions import hold_waiting, known_at, send_again, submit, withdraw
 from adapters.store.write.waits import (
     Waiting,
@@ -36,7 +38,6 @@ from adapters.store.write.waits import (
 )
 from gateway.model.agreements import Agreement, AgreementKind
 from gateway.model.agreements import AgreementChange as AgreementChange
-from gateway.model.folders import Folder, folder_of
 from gateway.model.message import Arrival, Receipt
 from gateway.model.states import Event, State, advance
 from gateway.model.transition import (
@@ -76,32 +77,10 @@ from gateway.model.waits import Awaited, AwaitedKind
 ACTOR: Final = "gateway"
 MATCHED: Final = "matched"  # the event's word in the trail of an answer
 
-_MESSAGE: Final = select(
-    *ARRIVAL,
-    *(messages.c.seq, messages.c.state, messages.c.revision, messages.c.folder),
-    *(messages.c.waiting_for, messages.c.link_sequence),
-).where(messages.c.id == bindparam("message_id"))
-_CHANGE: Final = update(messages).where(
-    messages.c.seq == bindparam("message_seq"), messages.c.revision == bindparam("seen")
-)
 _ANSWER: Final = update(messages).where(messages.c.id == bindparam("answer_id"))
 _RELEASE_DOCUMENTS: Final = delete(obligations).where(obligations.c.message == bindparam("message_id"))
 
-_AMessage = Row[*tuple[Any, ...]]
-
-
-@dataclass(slots=True)
-class _Present:
-    """A message as it is before its next transition."""
-
-    row: _AMessage
-    state: State
-    revision: int
-    folder: Folder | None
-
-    @classmethod
-    def of(cls, row: _AMessage) -> "_Present":
-        return cls(row, State(row.state), row.revision, None if row.folder is None else Folder(row.folder))
+_BESIDE: Final = (KnownAt, StartDeadline, AskForDocuments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +88,7 @@ class Checked:
     """Changes that may be written in this commit, and their messages as they are before them."""
 
     changes: Sequence[Transition | Note]
-    present: Mapping[str, _Present]
+    present: Mapping[str, MessageRow]
 
 
 def apply(transaction: Transaction, *changes: Transition | Note) -> Applied | Refusal:
@@ -165,11 +144,10 @@ def apply_to_answer(
 def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Checked | Refusal:
     """The changes, if what they were decided on is still so; for a commit that writes something else before
     them, and ends with `write`."""
-    present: dict[str, _Present] = {}
+    present: dict[str, MessageRow] = {}
     for change in changes:
         if change.message not in present:
-            row = transaction.connection.execute(_MESSAGE, {"message_id": change.message}).one()
-            present[change.message] = _Present.of(row)
+            present[change.message] = MessageRow.read(transaction, change.message)
     states = {message: status.state for message, status in present.items()}
     for change in changes:
         if isinstance(change, Note):
@@ -191,13 +169,19 @@ def check(transaction: Transaction, changes: Sequence[Transition | Note]) -> Che
 def write(transaction: Transaction, checked: Checked) -> State:
     """Returns the state after the last of the changes."""
     with NewReceipts(transaction) as to_add:
-        for change in checked.changes:
-            _write(transaction, change, checked.present[change.message], to_add)
+        for change, following in zip_longest(checked.changes, checked.changes[1:]):
+            present = checked.present[change.message]
+            if not _leaves_its_row(change):
+                present.write(transaction)
+            _write(transaction, change, present, to_add)
+            together = following is not None and following.message == change.message
+            if not (together and _leaves_its_row(change) and _leaves_its_row(following)):
+                present.write(transaction)
     return checked.present[checked.changes[-1].message].state
 
 
 def _write(
-    transaction: Transaction, change: Transition | Note, present: _Present, to_add: NewReceipts
+    transaction: Transaction, change: Transition | Note, present: MessageRow, to_add: NewReceipts
 ) -> None:
     if isinstance(change, Note):
         transaction.log(change.message, change.at, change.word, change.actor, present.state, **change.detail)
@@ -209,68 +193,29 @@ def _write(
     added = to_add.put(change.message, change.receipts, change.at)
     if "receipt" in detail and detail["receipt"] not in _digests(added):
         del detail["receipt"]
-    folder = folder_of(state, present.folder)
     # Kept, since a later claim must not have the fence of one that may still be in progress.
     last_fence = TO_JUDGE.end(transaction, present.row.seq) if present.state is State.RECEIVED else {}
-    changed = transaction.connection.execute(
-        _CHANGE,
-        {
-            "message_seq": present.row.seq,
-            "seen": present.revision,
-            "state": state,
-            "folder": folder,
-            "moved_at": change.at,
-            "revision": present.revision + 1,
-            **last_fence,
-            **_follows(state),
-            **_columns(change.columns),
-            **({} if change.facts is None else fact_columns(change.facts)),
-            **(
-                {}
-                if change.findings is None
-                else {"findings": [asdict(finding) for finding in change.findings]}
-            ),
-        },
-    )
-    if changed.rowcount == 0:
-        raise NotAsRead(change.message)
+    revision = present.revision
+    present.change(state, change, last_fence)
+    if state is State.RECEIVED or change.findings is not None:
+        present.write(transaction)  # what follows reads the row
     if state is State.RECEIVED:
-        queue_for_judgement(transaction, present.row.seq, _turn(present.row, change.columns))
+        queue_for_judgement(transaction, present.row.seq, present.turn(change.columns))
     if change.findings is not None:
-        note_faults(transaction, present.row.seq, change.findings, present.revision)
+        note_faults(transaction, present.row.seq, change.findings, revision)
     detail |= unsigned(added)
     transaction.log(change.message, change.at, change.event, change.actor, state, **detail)
-    present.state, present.revision, present.folder = state, present.revision + 1, folder
 
 
-def _follows(state: State) -> dict[str, object]:
-    """The columns for wait and answer that follow from the new state. A message that is judged again
-    keeps its place in line for what it waited for until it is decided."""
-    match state:
-        case State.RECEIVED | State.WAITING:
-            return {}
-        case State.CLOSED:
-            return {"waiting_for": None, "until": None, "answer_due": None}
-        case _:
-            return {"waiting_for": None, "until": None}
+def _write_alone(transaction: Transaction, change: Transition, present: MessageRow) -> None:
+    _write(transaction, change, present, NewReceipts(transaction))
+    present.write(transaction)
 
 
-def _turn(row: _AMessage, columns: Columns) -> str | None:
-    """What the message was woken by, if only one message can have that."""
-    before = row.waiting_for and Awaited.read(row.waiting_for)
-    awaited = columns.get("waiting_for", before)
-    return str(awaited) if awaited and awaited.is_for_one else None
-
-
-def _columns(columns: Columns) -> dict[str, object]:
-    changed: dict[str, object] = dict(columns)
-    if "waiting_for" in columns:
-        awaited = columns["waiting_for"]
-        changed["waiting_for"] = None if awaited is None else str(awaited)
-        changed["spelt"] = None if awaited is None else awaited.spelling
-    if "hint" in columns:
-        changed["hint"] = asdict(columns["hint"])
-    return changed
+def _leaves_its_row(change: Transition | Note) -> bool:
+    """Whether the effects of a change neither read nor write the row of its message: then that is written
+    once for several such changes, as for the answers to one declaration."""
+    return isinstance(change, Transition) and all(isinstance(effect, _BESIDE) for effect in change.effects)
 
 
 def _digests(receipts: Sequence[Receipt]) -> set[str]:
@@ -278,7 +223,7 @@ def _digests(receipts: Sequence[Receipt]) -> set[str]:
 
 
 def _apply_effect(
-    transaction: Transaction, effect: Effect, change: Transition, present: _Present, to_add: NewReceipts
+    transaction: Transaction, effect: Effect, change: Transition, present: MessageRow, to_add: NewReceipts
 ) -> dict[str, object]:
     """Writes an effect and returns the details for its log entry."""
     message, at = change.message, change.at
@@ -380,7 +325,7 @@ def _judge_again(
         detail={"thing": str(awaited)},
         columns=columns,
     )
-    _write(transaction, arrival, _Present.of(row), NewReceipts(transaction))
+    _write_alone(transaction, arrival, MessageRow.of(row))
 
 
 def _hold_accepted_under(transaction: Transaction, number: str, at: datetime) -> None:
@@ -388,4 +333,4 @@ def _hold_accepted_under(transaction: Transaction, number: str, at: datetime) ->
     that customs has not taken yet."""
     reason = f"agreement {number} was terminated"
     for row in accepted_under(transaction.connection, number):
-        _write(transaction, hold(row.id, ACTOR, reason, at), _Present.of(row), NewReceipts(transaction))
+        _write_alone(transaction, hold(row.id, ACTOR, reason, at), MessageRow.of(row))

@@ -207,6 +207,20 @@ def test_a_small_package_that_is_changed_or_missing_is_named(home: Home) -> None
     assert audited(home) == []
 
 
+def test_other_bytes_in_a_file_that_stands_before_a_small_package_are_named(home: Home) -> None:
+    with closing(sqlite3.connect(home.database)) as store:
+        sha256, body = store.execute("SELECT sha256, body FROM packages").fetchone()
+    file = home.blobs / sha256[:2] / sha256
+    file.write_bytes(body)  # as a release that kept all packages in files has it
+    assert audited(home) == []
+    file.write_bytes(body + b" ")
+    assert [(wrong.what, wrong.which, wrong.how) for wrong in audited(home)] == [
+        ("package", sha256, "changed")
+    ]
+    file.unlink()
+    assert audited(home) == []
+
+
 def test_a_package_that_is_changed_missing_or_strange_is_named_and_one_of_a_crash_is_not(home: Home) -> None:
     blobs = [path for path in home.blobs.glob("??/*") if path.is_file()]
     assert blobs

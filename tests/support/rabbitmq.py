@@ -10,7 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -223,6 +224,16 @@ class Rabbit:
 
     def _cookie(self) -> str:
         return (self.folder / ".erlang.cookie").read_text()
+
+    @contextmanager
+    def frames(self, largest: int) -> Iterator[None]:
+        """Sets the bytes of the largest frame, 0 for no limit, for connections that are made in the context;
+        then it is as by default again."""
+        self._evaluate(f"application:set_env(rabbit, frame_max, {largest})")
+        try:
+            yield
+        finally:
+            self._evaluate("application:set_env(rabbit, frame_max, 131072)")
 
     def depth(self, vhost: str, queue: str) -> int:
         """Messages in a queue, given out or not."""

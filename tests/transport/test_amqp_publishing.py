@@ -124,6 +124,24 @@ def test_bodies_of_any_size_arrive_as_they_were(rabbit: Rabbit, tmp_path: Path, 
     run(test)
 
 
+@pytest.mark.parametrize("frame_max", [0, 4096])
+def test_bodies_arrive_as_they_were_whatever_the_largest_frame_of_the_broker_is(
+    rabbit: Rabbit, tmp_path: Path, frame_max: int
+) -> None:
+    bodies = [bytes(size) for size in (0, 1, 4087, 4088, 4089, 131_063, 131_064, 131_065, 700_000)]
+
+    async def test() -> None:
+        vhost = rabbit.vhost()
+        async with connected(rabbit, tmp_path, vhost) as connection:
+            await connection.until_connected()
+            group = [Outgoing("", "there", note(str(index), body)) for index, body in enumerate(bodies)]
+            assert set(await connection.publish_all(group)) == {PublishResult.CONFIRMED}
+        assert [message.body for message in await in_queue(rabbit, vhost)] == bodies
+
+    with rabbit.frames(frame_max):
+        run(test)
+
+
 @WAYS
 def test_where_the_broker_refuses_one_of_many_nothing_is_refused_that_it_may_have(
     rabbit: Rabbit, tmp_path: Path, publish: Publish

@@ -34,6 +34,7 @@ from gateway.model.faults import printable
 _PUBLISH: Final = struct.Struct(">HHH").pack(BASIC, 40, 0)
 _MANDATORY: Final = b"\x01"
 _GOES_OUT_AT_ONCE: Final = 64 * 1024  # bytes; more holds up the next until the socket has taken it
+_LARGEST: Final = 128 * 1024  # bytes of a frame where the broker sets no limit
 _AT_ONCE: Final = 256 * 1024  # bytes written in one piece, if they are of several messages
 
 log = structlog.get_logger()
@@ -88,7 +89,7 @@ class Publishing:
         self._name = name
         self._number = channel.number
         self._queue = channel.write_queue
-        self._largest = channel.connection.connection_tune.frame_max - AROUND
+        self._largest = (channel.connection.connection_tune.frame_max or _LARGEST) - AROUND
         self._asked: deque[Written] = deque()  # not given to the socket yet
         self._some = asyncio.Event()
         self._last = 0  # the number of the last message that was, as the broker counts

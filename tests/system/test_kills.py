@@ -320,6 +320,14 @@ def test_a_message_acknowledged_while_processes_are_killed_is_receipted_and_file
             audit = gateway.cli("audit", "verify")
             assert audit.returncode == 0, audit.stdout
             assert gateway.stop() == 0
+    except BaseException:
+        said = {
+            log: log.read_text("utf-8")[-4000:] for log in (gateway.log, gateway.home.path / "customs.log")
+        }
+        print(
+            f"kills ({customs}, seed {SEED}): {len(course.acknowledged)} of {course.allowed}", *said.items()
+        )
+        raise
     finally:
         sandbox.kill()
     assert list(temporary.iterdir()) == []

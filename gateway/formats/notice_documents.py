@@ -1,7 +1,7 @@
 """The gateway's own notices about declarations and the use of agreements. Pure.
 
-Schemas: `schemas/gateway/1/declaration_notice.xsd` and `agreement_use.xsd`. The notices are signed later and
-several at a time, in the worker processes.
+Schemas: `schemas/gateway/1/declaration_notice.xsd` and `agreement_use.xsd`. The notices are signed
+in the worker processes that draft them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,6 @@ class Draft:
     name: str
     says: str
     root: etree._Element
-
-    @property
-    def document(self) -> bytes:
-        return etree.tostring(self.root, encoding="UTF-8", xml_declaration=True)
 
     def receipt(self, signed: bytes) -> Receipt:
         return Receipt(

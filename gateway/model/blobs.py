@@ -64,3 +64,15 @@ class BlobStore(Protocol):
     def sweep(self) -> int:
         """Removes spools that a crash left behind and returns their number; called before serving."""
         ...
+
+
+def kept(body: bytes, blobs: BlobStore) -> Package:
+    """Bytes that are in memory as a package (`Spool.keep`); blocks for large ones."""
+    if len(body) <= SMALL:
+        return Package.small(body)
+    spool = blobs.spool()
+    try:
+        spool.write(0, body)
+        return spool.keep()
+    finally:
+        spool.discard()

@@ -63,6 +63,8 @@ def decided(answers: Sequence[ReceivedAnswer], rules: AnswerRules) -> DecidedAns
             no_answers.append(received)
         except MessageRejected as refused:
             held.append((unreadable(received, str(refused)),))
+        except MemoryError:
+            raise  # this process is at its limit, which says nothing of this answer
         except Exception as error:  # a bad answer must not block the others
             held.append((unreadable(received, type(error).__name__),))
         else:

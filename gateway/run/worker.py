@@ -20,7 +20,7 @@ from gateway.deliver.dispatcher import Dispatcher
 from gateway.deliver.ports import Backend
 from gateway.model.answer import Answer
 from gateway.model.backoff import WHILE_THE_STORE_FAILS, Backoff
-from gateway.model.blobs import BlobStore, Package
+from gateway.model.blobs import BlobStore, Package, kept
 from gateway.model.clock import Clock
 from gateway.model.decision import Decision
 from gateway.model.faults import JudgementDeferred, printable
@@ -334,18 +334,10 @@ class Node:
         if said:
             own = await self._config.answers.take_in(name, said, speaks=name in self._config.accounts)
             for message in own:
-                package = await asyncio.to_thread(self._kept, message)
+                package = await asyncio.to_thread(kept, message.body, self._config.blobs)
                 await self.add(self._arrival(name, message, package), body=package.body)
             await backend.acknowledge([each.id for each in said])
         return len(said) > 0
-
-    def _kept(self, message: Answer) -> Package:
-        spool = self._config.blobs.spool()
-        try:
-            spool.write(0, message.body)
-            return spool.keep()
-        finally:
-            spool.discard()
 
     def _arrival(self, backend: str, message: Answer, package: Package) -> Arrival:
         """Of an unsolicited message. If it is sent again, it is judged like any duplicate."""

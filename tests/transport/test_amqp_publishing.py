@@ -352,7 +352,7 @@ def test_properties_are_written_as_the_library_writes_them_and_read_again(
 ) -> None:
     message = aio_pika.Message(
         b"body",
-        headers=headers,  # type: ignore[arg-type]
+        headers=headers,  # type: ignore[arg-type]  # whatever a table may hold
         delivery_mode=delivery_mode,
         priority=priority,
         expiration=expiration,

@@ -23,7 +23,7 @@ from adapters.transport.amqp.consuming import ReceivedMessage
 from adapters.transport.amqp.publishing import PublishResult
 from gateway.config.connections import AmqpSettings
 from gateway.model.backoff import Backoff
-from gateway.model.blobs import SMALL, BlobStore, Package
+from gateway.model.blobs import SMALL, BlobStore, Package, kept
 from gateway.model.clock import Clock
 from gateway.model.faults import Finding, MessageRejected, printable
 from gateway.model.message import Arrival, new_id
@@ -85,12 +85,14 @@ class Consumer:
             await asyncio.wait(self._in_hand)
 
     def _hand_over(self, messages: Sequence[ReceivedMessage]) -> None:
-        together = [each for each in messages if not each.redelivered and len(each.body) <= SMALL]
+        together = list[ReceivedMessage]()
+        for message in messages:
+            if message.redelivered or len(message.body) > SMALL:
+                self._start(self._take(message))
+            else:
+                together.append(message)
         if together:
             self._start(self._take_together(together))
-        for message in messages:
-            if message not in together:
-                self._start(self._take(message))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -223,10 +225,7 @@ class Consumer:
                 sha256 = await asyncio.to_thread(_digest, message.body) if claim is None else claim.sha256
                 if await ports.duplicates.seen(account.name, reply.message_id, sha256):
                     return
-            if claim is None and len(message.body) <= SMALL:
-                package = Package.small(message.body)
-            else:
-                package = await asyncio.to_thread(self._kept, message.body, account.name, claim)
+            package = await asyncio.to_thread(self._kept, message.body, account.name, claim)
             arrival = self._arrival(account, valid, package)
             try:
                 await ports.intake.add(arrival, account, body=package.body)
@@ -241,12 +240,7 @@ class Consumer:
     def _kept(self, body: bytes, account: str, claim: ClaimedFile | None) -> Package:
         if claim is not None:
             return self._ports.uploads.take(account, claim.file, claim.size, claim.sha256)
-        spool = self._ports.blobs.spool()
-        try:
-            spool.write(0, body)
-            return spool.keep()
-        finally:
-            spool.discard()
+        return kept(body, self._ports.blobs)
 
     async def _refused(self, message: ReceivedMessage, account: Account | None, finding: Finding) -> bool:
         letter = dead_letter(message, finding)
